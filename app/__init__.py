@@ -1,0 +1,1 @@
+"""The service: configuration, listener, durable workflow, delivery and command line."""

@@ -1,0 +1,109 @@
+"""What is asked of the method: a task, its targets and the series it applies to.
+
+These are the shapes of ``tasks:`` in app.yaml. They live here, and not with the configuration file,
+because the graph and the writers need them and must not know where they came from.
+"""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+PROMPT_MAX_CHARACTERS = 1000
+"""Longer than any sentence of the papers' prompt sets; SegmentDescription (ST) holds 1024."""
+
+
+class Frozen(BaseModel):
+    """Base of every configured value: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CodedConcept(Frozen):
+    """A code of PS3.16: value, coding scheme designator and meaning (LO, at most 64 characters)."""
+
+    value: Annotated[str, Field(min_length=1, max_length=16)]
+    scheme: Annotated[str, Field(min_length=1, max_length=16)]
+    meaning: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Segment(Frozen):
+    """How a target is named in the SEG: label, property category, type and anatomic region (PS3.3 C.8.20.2)."""
+
+    label: Annotated[str, Field(min_length=1, max_length=20)]
+    category: CodedConcept
+    type: CodedConcept
+    region: CodedConcept | None = None
+
+
+class Target(Frozen):
+    """One structure: the segment it becomes and the wordings that mean it."""
+
+    segment: Segment
+    prompts: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {pattern!r} ({error})") from error
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+
+
+class Range(Frozen):
+    """An inclusive range; an open end is left out."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
+
+
+class SeriesRule(Frozen):
+    """Which series a task takes. Every condition that is given must hold; regular expressions ignore case."""
+
+    modality: tuple[str, ...] | None = None
+    body_part_examined: Pattern | None = None
+    series_description: Pattern | None = None
+    not_series_description: Pattern | None = None
+    study_description: Pattern | None = None
+    protocol_name: Pattern | None = None
+    images: Range | None = None
+
+
+OutputKind = Literal["seg", "pm", "sc"]
+ObjectKind = Literal["SEG", "PM", "SC", "SR"]
+
+
+class Destination(Frozen):
+    """An AE of the configuration's list, and the kinds of object it takes."""
+
+    ae: str
+    accepts: tuple[ObjectKind, ...] = ("SEG", "PM", "SC")
+
+
+class Task(Frozen):
+    """One question to the method, asked of every study whose series match ``when``."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,19}$")]
+    when: SeriesRule = SeriesRule()
+    all: bool = False
+    targets: Annotated[tuple[Target, ...], Field(min_length=1)]
+    method: Literal["medclip-sam-v2"] = "medclip-sam-v2"
+    mode: Literal["recommended"] = "recommended"
+    window: Literal["auto", "soft-tissue", "lung", "bone", "brain"] = "auto"
+    outputs: tuple[OutputKind, ...] = ("seg", "pm")
+    destinations: tuple[Destination, ...] = ()
+    on_failure: Literal["none", "sc"] = "none"
+    max_results_per_study: Annotated[int, Field(ge=1, le=100)] = 8
+    max_minutes: Annotated[float, Field(gt=0)] = 60.0
+    priority: Annotated[int, Field(ge=1, le=100)] = 50
+    seed: int = 0
