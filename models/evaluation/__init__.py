@@ -1,0 +1,1 @@
+"""Scoring the method on images with masks: data set, metrics, statistics, report."""

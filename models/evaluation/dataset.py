@@ -1,0 +1,190 @@
+"""The folder layout of a data set for evaluation, checked before anything is computed.
+
+    images/NAME.png   8-bit grey or RGB, ready for display
+    masks/NAME.png    0/255 (0/1 is read too); all zero: the target is absent
+    prompts.csv       optional: name, prompt; several rows of one name are wordings of the same thing
+    groups.csv        optional: name, patient; images of one patient are resampled together
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as Pillow
+
+from models.contracts import Image
+from models.errors import Code, DatasetError
+
+Mask = npt.NDArray[np.bool_]
+"""(H, W) bool on the grid of the image."""
+
+_GREY = ("1", "L", "LA")
+_COLOUR = ("P", "RGB", "RGBA")
+_OTHER_FORMATS = frozenset({".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".dcm", ".nii", ".npy"})
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of a data set. ``prompts`` is empty where prompts.csv says nothing about it."""
+
+    name: str
+    image: Path
+    mask: Path
+    prompts: tuple[str, ...]
+    patient: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The images of a folder, sorted by name. ``has_prompts``: the folder has a prompts.csv."""
+
+    folder: Path
+    items: tuple[Item, ...]
+    has_prompts: bool
+
+
+def read_image(path: Path) -> Image:
+    """Return the pixels (H, W, 3) uint8 RGB exactly as stored: 8-bit PNG is ready for display.
+
+    Raises
+    ------
+    DatasetError
+        PIXELS-UNDECODABLE names the file that is no PNG, is truncated or has more than 8 bits.
+    """
+    return np.asarray(_decode(path).convert("RGB"), dtype=np.uint8)
+
+
+def read_mask(path: Path) -> Mask:
+    """Return the mask (H, W): 255 is the target where all values are 0 or 255, 1 where all are 0 or 1.
+
+    Raises
+    ------
+    DatasetError
+        PIXELS-UNDECODABLE for a file that cannot be read, DATASET-INVALID for any other pixel value.
+    """
+    pixels = np.asarray(_decode(path).convert("L"), dtype=np.uint8)
+    values = set(np.unique(pixels).tolist())
+    if not (values <= {0, 255} or values <= {0, 1}):
+        some = ", ".join(str(value) for value in sorted(values - {0})[:5])
+        raise DatasetError(
+            Code.DATASET_INVALID,
+            f"{path}: a mask holds 0 and 255 (or 0 and 1), this one holds {some}; save it as a binary PNG",
+        )
+    return pixels > 0
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Return the data set of a folder, after checking everything but the images' pixels.
+
+    An image that cannot be decoded is not an error here: it gets a row of its own in the report.
+
+    Raises
+    ------
+    DatasetError
+        DATASET-INVALID or PIXELS-UNDECODABLE, naming the file: no image, an image of another format, a mask
+        that is missing, unreadable or of another size, a CSV file without its columns or its names.
+    """
+    images = _images(folder / "images")
+    prompts = _column(folder / "prompts.csv", "prompt")
+    patients = _column(folder / "groups.csv", "patient")
+    items = []
+    for image in images:
+        name = image.stem
+        mask = folder / "masks" / f"{name}.png"
+        if not mask.is_file():
+            raise DatasetError(Code.DATASET_INVALID, f"{mask}: missing; {image.name} needs a mask of its name")
+        _check_size(image, mask)
+        items.append(
+            Item(
+                name=name,
+                image=image,
+                mask=mask,
+                prompts=_rows(prompts, name, folder / "prompts.csv"),
+                patient=(_rows(patients, name, folder / "groups.csv") or (name,))[0],
+            )
+        )
+    return Dataset(folder, tuple(items), prompts is not None)
+
+
+def _images(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.glob("*") if path.is_file() and not path.name.startswith("."))
+    for path in files:
+        if path.suffix.lower() in _OTHER_FORMATS:
+            raise DatasetError(Code.DATASET_INVALID, f"{path}: only PNG images are read; convert it or move it away")
+    images = [path for path in files if path.suffix.lower() == ".png"]
+    if not images:
+        raise DatasetError(Code.DATASET_INVALID, f"{folder}: no images; a data set has images/NAME.png")
+    seen: dict[str, Path] = {}
+    for path in images:
+        other = seen.setdefault(path.stem, path)
+        if other is not path:
+            raise DatasetError(
+                Code.DATASET_INVALID, f"{other} and {path.name} share the name {path.stem}; rename one with its mask"
+            )
+    return images
+
+
+def _check_size(image: Path, mask: Path) -> None:
+    height, width = read_mask(mask).shape
+    size = _header_size(image)
+    if size is not None and size != (width, height):
+        raise DatasetError(
+            Code.DATASET_INVALID,
+            f"{mask}: is {width} x {height} pixels, its image {size[0]} x {size[1]}; they must lie on one grid",
+        )
+
+
+def _header_size(path: Path) -> tuple[int, int] | None:
+    """Return (width, height) as the file's header says, None when there is no PNG header to read."""
+    try:
+        with Pillow.open(path, formats=["PNG"]) as file:
+            return file.size
+    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError):
+        return None
+
+
+def _decode(path: Path) -> Pillow.Image:
+    try:
+        with Pillow.open(path, formats=["PNG"]) as file:
+            file.load()
+            decoded = file.copy()
+    except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
+        raise DatasetError(
+            Code.PIXELS_UNDECODABLE, f"{path}: not a readable PNG ({type(error).__name__}); replace the file"
+        ) from error
+    if decoded.mode not in _GREY + _COLOUR:
+        raise DatasetError(
+            Code.PIXELS_UNDECODABLE,
+            f"{path}: pixels of type {decoded.mode} have more than 8 bits; save them as 8-bit with the window you mean",
+        )
+    return decoded
+
+
+def _column(path: Path, column: str) -> Mapping[str, tuple[str, ...]] | None:
+    """Return ``column`` by ``name`` in the file's order, or None when there is no such file."""
+    if not path.is_file():
+        return None
+    found: dict[str, tuple[str, ...]] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            if not {"name", column} <= set(reader.fieldnames or ()):
+                raise DatasetError(Code.DATASET_INVALID, f"{path}: the first line must name the columns name,{column}")
+            for row in reader:
+                if row["name"] is None or row[column] is None:
+                    raise DatasetError(Code.DATASET_INVALID, f"{path}:{reader.line_num}: too few columns")
+                found[row["name"]] = (*found.get(row["name"], ()), row[column])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(Code.DATASET_INVALID, f"{path}: cannot be read as CSV in UTF-8 ({error})") from error
+    return found
+
+
+def _rows(column: Mapping[str, tuple[str, ...]] | None, name: str, path: Path) -> tuple[str, ...]:
+    if column is None:
+        return ()
+    if name not in column:
+        raise DatasetError(Code.DATASET_INVALID, f"{path}: no row for the image {name}; add one")
+    return column[name]

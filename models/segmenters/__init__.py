@@ -1,0 +1,1 @@
+"""Promptable segmenters of the SAM family behind one contract."""
