@@ -1,9 +1,9 @@
 """The folder layout of a data set for evaluation, checked before anything is computed.
 
-    images/NAME.png   8-bit grey or RGB, ready for display
-    masks/NAME.png    0/255 (0/1 is read too); all zero: the target is absent
-    prompts.csv       optional: name, prompt; several rows of one name are wordings of the same thing
-    groups.csv        optional: name, patient; images of one patient are resampled together
+images/NAME.png   8-bit grey or RGB, ready for display
+masks/NAME.png    0/255 (0/1 is read too); all zero: the target is absent
+prompts.csv       optional: name, prompt; several rows of one name are wordings of the same thing
+groups.csv        optional: name, patient; images of one patient are resampled together
 """
 
 import csv
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image as Pillow
 
 from models.contracts import Image
 from models.errors import Code, DatasetError
-
-Mask = npt.NDArray[np.bool_]
-"""(H, W) bool on the grid of the image."""
+from models.evaluation.metrics import Mask
+from models.intensity import IDENTITY, display
 
 _GREY = ("1", "L", "LA")
 _COLOUR = ("P", "RGB", "RGBA")
-_OTHER_FORMATS = frozenset({".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".dcm", ".nii", ".npy"})
+_OTHER_FORMATS = frozenset(
+    {".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".dcm", ".nii", ".npy"}
+)
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,17 @@ class Dataset:
 
 
 def read_image(path: Path) -> Image:
-    """Return the pixels (H, W, 3) uint8 RGB exactly as stored: 8-bit PNG is ready for display.
+    """Return the pixels (H, W, 3) uint8 RGB with the stored values: an 8-bit PNG is ready for display.
 
     Raises
     ------
     DatasetError
         PIXELS-UNDECODABLE names the file that is no PNG, is truncated or has more than 8 bits.
     """
-    return np.asarray(_decode(path).convert("RGB"), dtype=np.uint8)
+    decoded = _decode(path)
+    if decoded.mode in _GREY:
+        return display(np.asarray(decoded.convert("L"), dtype=np.float32), IDENTITY)
+    return np.asarray(decoded.convert("RGB"), dtype=np.uint8)
 
 
 def read_mask(path: Path) -> Mask:
@@ -95,7 +98,9 @@ def open_dataset(folder: Path) -> Dataset:
         name = image.stem
         mask = folder / "masks" / f"{name}.png"
         if not mask.is_file():
-            raise DatasetError(Code.DATASET_INVALID, f"{mask}: missing; {image.name} needs a mask of its name")
+            raise DatasetError(
+                Code.DATASET_INVALID, f"{mask}: missing; {image.name} needs a mask of its name"
+            )
         _check_size(image, mask)
         items.append(
             Item(
@@ -113,7 +118,9 @@ def _images(folder: Path) -> list[Path]:
     files = sorted(path for path in folder.glob("*") if path.is_file() and not path.name.startswith("."))
     for path in files:
         if path.suffix.lower() in _OTHER_FORMATS:
-            raise DatasetError(Code.DATASET_INVALID, f"{path}: only PNG images are read; convert it or move it away")
+            raise DatasetError(
+                Code.DATASET_INVALID, f"{path}: only PNG images are read; convert it or move it away"
+            )
     images = [path for path in files if path.suffix.lower() == ".png"]
     if not images:
         raise DatasetError(Code.DATASET_INVALID, f"{folder}: no images; a data set has images/NAME.png")
@@ -122,7 +129,8 @@ def _images(folder: Path) -> list[Path]:
         other = seen.setdefault(path.stem, path)
         if other is not path:
             raise DatasetError(
-                Code.DATASET_INVALID, f"{other} and {path.name} share the name {path.stem}; rename one with its mask"
+                Code.DATASET_INVALID,
+                f"{other} and {path.name} share the name {path.stem}; rename one with its mask",
             )
     return images
 
@@ -133,7 +141,7 @@ def _check_size(image: Path, mask: Path) -> None:
     if size is not None and size != (width, height):
         raise DatasetError(
             Code.DATASET_INVALID,
-            f"{mask}: is {width} x {height} pixels, its image {size[0]} x {size[1]}; they must lie on one grid",
+            f"{mask}: is {width} x {height} pixels, its image {size[0]} x {size[1]}; make them equal",
         )
 
 
@@ -158,7 +166,7 @@ def _decode(path: Path) -> Pillow.Image:
     if decoded.mode not in _GREY + _COLOUR:
         raise DatasetError(
             Code.PIXELS_UNDECODABLE,
-            f"{path}: pixels of type {decoded.mode} have more than 8 bits; save them as 8-bit with the window you mean",
+            f"{path}: pixels of type {decoded.mode} have more than 8 bits; window them and save 8 bits",
         )
     return decoded
 
@@ -172,13 +180,17 @@ def _column(path: Path, column: str) -> Mapping[str, tuple[str, ...]] | None:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
             if not {"name", column} <= set(reader.fieldnames or ()):
-                raise DatasetError(Code.DATASET_INVALID, f"{path}: the first line must name the columns name,{column}")
+                raise DatasetError(
+                    Code.DATASET_INVALID, f"{path}: the first line must name the columns name,{column}"
+                )
             for row in reader:
                 if row["name"] is None or row[column] is None:
                     raise DatasetError(Code.DATASET_INVALID, f"{path}:{reader.line_num}: too few columns")
                 found[row["name"]] = (*found.get(row["name"], ()), row[column])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(Code.DATASET_INVALID, f"{path}: cannot be read as CSV in UTF-8 ({error})") from error
+        raise DatasetError(
+            Code.DATASET_INVALID, f"{path}: cannot be read as CSV in UTF-8 ({error})"
+        ) from error
     return found
 
 

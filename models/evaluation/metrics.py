@@ -1,5 +1,6 @@
 """How well a mask and a soft map agree with the truth (algorithms: DSC, IoU, 2-D contour NSD, pixel AUC)."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,10 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 Mask = npt.NDArray[np.bool_]
+"""(H, W) bool on the grid of the image."""
+
 Map = npt.NDArray[np.float32]
+"""(H, W) float32 on the grid of the image."""
 
 TOLERANCE_PX = 2.0
 """MedCLIP-SAMv2 accepts a contour 2 pixels off; not a physical distance, images have no common spacing."""
@@ -55,8 +59,8 @@ def surface_dice(
 ) -> float | None:
     """Return the share of both contours' length that lies within ``tolerance`` of the other contour.
 
-    The contour is the 2-D curve between the pixels' centres (DeepMind's surface-distance in two dimensions, as
-    MONAI implements it), not the surface of a slab one voxel thick that the papers' published figures rest on.
+    The contour is the 2-D curve between the pixels' centres (surface-distance by DeepMind in two dimensions,
+    as MONAI implements it), not the surface of a slab one voxel thick, on which the papers' figures rest.
 
     Parameters
     ----------
@@ -83,16 +87,20 @@ def surface_dice(
     if not a.any() or not b.any():
         return 0.0
     import torch
-    from monai.metrics import compute_surface_dice
 
-    nsd = compute_surface_dice(
-        torch.from_numpy(a[None, None]),
-        torch.from_numpy(b[None, None]),
-        class_thresholds=[tolerance],
-        include_background=True,
-        spacing=list(spacing),
-        use_subvoxels=True,
-    )
+    with warnings.catch_warnings():
+        # MONAI's import brings holoscan, which warns of its stack, and MONAI warns of its own deprecations
+        warnings.simplefilter("ignore")
+        from monai.metrics.surface_dice import compute_surface_dice
+
+        nsd = compute_surface_dice(
+            torch.from_numpy(np.ascontiguousarray(a[None, None])),
+            torch.from_numpy(np.ascontiguousarray(b[None, None])),
+            class_thresholds=[tolerance],
+            include_background=True,
+            spacing=list(spacing),
+            use_subvoxels=True,
+        )
     return float(nsd[0, 0])
 
 

@@ -1,0 +1,113 @@
+"""What the method answers about one image and one prompt, with the masks of the stages on the way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from skimage.filters import threshold_otsu
+
+from models.contracts import Image
+from models.errors import Code
+from models.evaluation.metrics import Map, Mask
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.method import Coarse, Method
+
+Status = Literal["found", "nothing-found", "refused"]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The mask after each stage, (H, W) bool: map, its components, the segmenter's vote.
+
+    ``map`` is Otsu's part of the mean saliency map, ``components`` the pixels in the kept components of
+    most members, ``sam`` the final mask.
+    """
+
+    map: Mask
+    components: Mask
+    sam: Mask
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The method's answer: ``soft`` (H, W) float32 is the mean saliency map, constant where there is none.
+
+    ``uncertainty`` is the mean entropy over the mask in bits, None where nothing was found.
+    """
+
+    status: Status
+    code: Code | None
+    stages: Stages
+    soft: Map
+    uncertainty: float | None
+
+    @property
+    def mask(self) -> Mask:
+        """The final mask (H, W) bool."""
+        return self.stages.sam
+
+
+def ask(method: "Method", image: Image, text: "Tensor", seed: int) -> Answer:
+    """Run the method on one image.
+
+    Parameters
+    ----------
+    method
+        The path from image to mask.
+    image
+        (H, W, 3) uint8, ready for display.
+    text
+        (D,) the unit text embedding of what is asked.
+    seed
+        Seed of everything random.
+
+    Raises
+    ------
+    TextsegError
+        Whatever the method refuses the image for.
+    """
+    saliency = method.saliency(image, text, seed)
+    coarse = method.coarse(saliency)
+    vote = method.vote(method.refine(image, coarse, seed))
+    nothing = np.zeros(image.shape[:2], dtype=np.bool_)
+    soft = saliency.on_pixels(None) if len(saliency.maps) else nothing.astype(np.float32)
+    found = vote.status is None
+    return Answer(
+        status="found" if found else "nothing-found",
+        code=vote.status,
+        stages=Stages(
+            map=_otsu(soft) if saliency.status is None else nothing,
+            components=_components(coarse, nothing.shape),
+            sam=vote.mask if found else nothing,
+        ),
+        soft=soft,
+        uncertainty=float(vote.entropy[vote.mask].mean()) if found else None,
+    )
+
+
+def refused(shape: tuple[int, int], code: Code) -> Answer:
+    """Return the answer for an image of (height, width) that was not used: an empty mask, a constant map."""
+    nothing = np.zeros(shape, dtype=np.bool_)
+    return Answer("refused", code, Stages(nothing, nothing, nothing), nothing.astype(np.float32), None)
+
+
+def _otsu(soft: Map) -> Mask:
+    """Return the pixels strictly above Otsu's threshold; none where the map is constant."""
+    mask: Mask = soft > threshold_otsu(soft)
+    return mask
+
+
+def _components(coarse: "Coarse", shape: Sequence[int]) -> Mask:
+    members = [
+        np.logical_or.reduce([component.mask for component in kept])
+        for kept in coarse.components
+        if len(kept)
+    ]
+    if not members:
+        return np.zeros(shape, dtype=np.bool_)
+    mask: Mask = np.sum(members, axis=0) * 2 > len(coarse.components)
+    return mask

@@ -1,0 +1,79 @@
+"""The report for people: tables for the terminal."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from models.evaluation.report import Heading, summarise, summarise_stages
+from models.evaluation.run import Scored, statuses
+from models.evaluation.statistics import Estimate
+from models.evaluation.words import Words
+
+_LABELS = {
+    "dsc": "DSC",
+    "nsd": "NSD",
+    "iou": "IoU",
+    "auc": "pixel AUC of the map",
+    "foreground_fraction": "foreground fraction",
+    "uncertainty": "uncertainty (bits)",
+}
+_STAGE_LABELS = {
+    "map": "DSC after the map (Otsu)",
+    "components": "DSC after components",
+    "sam": "DSC after SAM (final)",
+}
+
+
+def scores_table(heading: Heading, scored: Sequence[Scored]) -> Table:
+    """Return mean and 95 % interval of every metric, and the DSC after each stage."""
+    table = Table(title=f"{heading.bundle} · {heading.method} · {heading.mode}", caption=_caption(scored))
+    table.add_column("metric")
+    for column in ("mean", "95 % interval", "images"):
+        table.add_column(column, justify="right")
+    _add(table, _LABELS, summarise(scored))
+    table.add_section()
+    _add(table, _STAGE_LABELS, summarise_stages(scored))
+    return table
+
+
+def refusals_table(scored: Sequence[Scored]) -> Table | None:
+    """Return name, code and reason of every image that was refused; None when there is none."""
+    refused = [image for image in scored if image.row.status == "refused"]
+    if not refused:
+        return None
+    table = Table("image", "code", "reason", title="refused")
+    for image in refused:
+        table.add_row(image.row.name, image.row.code, image.reason)
+    return table
+
+
+def words_table(words: Words) -> Table:
+    """Return how often each kind of prompt found something, and how well paraphrases agree."""
+    table = Table("prompts", title="what the words decide")
+    for column in ("asked", "found", "nothing found", "found, share"):
+        table.add_column(column, justify="right")
+    for kind, count in words.kinds.items():
+        table.add_row(
+            kind, str(count.asked), str(count.found), str(count.nothing_found), f"{count.found_share:.3f}"
+        )
+    agreement = words.agreement
+    mean = "-" if agreement.mean is None else f"{agreement.mean:.3f}"
+    table.caption = (
+        f"mean DSC between paraphrases {mean} over {agreement.pairs} pairs on {agreement.images} images"
+    )
+    return table
+
+
+def _caption(scored: Sequence[Scored]) -> str:
+    counts = ", ".join(f"{count} {status}" for status, count in statuses(scored).items())
+    seconds = sum(image.seconds for image in scored) / len(scored)
+    patients = len({image.patient for image in scored})
+    return f"{len(scored)} images of {patients} patients: {counts}; {seconds:.2f} s per image"
+
+
+def _add(table: Table, labels: Mapping[str, str], estimates: Mapping[str, Estimate]) -> None:
+    for key, label in labels.items():
+        value = estimates[key]
+        mean = "-" if value.mean is None else f"{value.mean:.3f}"
+        interval = "-" if value.ci95 is None else f"{value.ci95[0]:.3f} to {value.ci95[1]:.3f}"
+        table.add_row(label, mean, interval, str(value.images))
