@@ -28,7 +28,7 @@ class CodedConcept(Frozen):
 
 
 class Segment(Frozen):
-    """How a target is named in the SEG: label, property category, type and anatomic region (PS3.3 C.8.20.2)."""
+    """How a target is named in the SEG: label, property category, type, anatomic region (PS3.3 C.8.20.2)."""
 
     label: Annotated[str, Field(min_length=1, max_length=20)]
     category: CodedConcept
