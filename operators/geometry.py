@@ -267,8 +267,8 @@ def _orthonormal(plane: Slice) -> bool:
     if plane.orientation is None:
         return False
     row, column, _ = _axes(plane)
-    errors = (abs(np.linalg.norm(row) - 1), abs(np.linalg.norm(column) - 1), abs(float(row @ column)))
-    return bool(max(errors) < 1e-2)
+    axes = np.stack([row, column])
+    return bool(np.allclose(axes @ axes.T, np.eye(2), atol=1e-2))
 
 
 def _axes(plane: Slice) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:

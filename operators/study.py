@@ -177,9 +177,8 @@ def _series_fault(
     if mixed is not None:
         return mixed
     if notes:
-        return Fault(
-            notes[0].code, " ".join(note.reason for note in notes[:3]) + _more(len(notes) - 3, "file")
-        )
+        more = f" And {len(notes) - 3} more files." if len(notes) > 3 else ""
+        return Fault(notes[0].code, " ".join(note.reason for note in notes[:3]) + more)
     studies = {member.study_instance_uid for member in members}
     if len(studies) > 1:
         names = ", ".join(sorted(studies)[:3])
