@@ -1,0 +1,283 @@
+"""The images that the alignment head learns from: regions with names, and images with captions.
+
+A sample says which concepts it shows and where (``regions``), which it shows somewhere (``present``), and which it
+certainly does not show (``absent``). Concepts in none of the three are unknown on that image and teach nothing.
+The sets are described in the data folder's README; none of their pixels is committed here.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PILImage
+from scipy import ndimage
+
+from models.align.concepts import LESIONS, ORGANS
+from models.align.folds import committed
+from models.contracts import Image
+from models.errors import Code, DatasetError
+from models.intensity import CT_WINDOWS, Window, choose_window, display
+
+Mask = npt.NDArray[np.bool_]
+ALL_CONCEPTS = frozenset(LESIONS) | frozenset(ORGANS)
+TORSO = frozenset(ORGANS) - {"brain", "skull"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of the corpus. ``fold`` is 0 when the image belongs to no fold and may train every head."""
+
+    origin: str
+    name: str
+    image: Image
+    fold: int = 0
+    regions: dict[str, Mask] = field(default_factory=dict)
+    present: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
+    mirrors: bool = True
+
+
+def _grey(path: Path) -> Image:
+    try:
+        with PILImage.open(path) as opened:
+            return np.asarray(opened.convert("RGB"))
+    except OSError as error:
+        raise DatasetError(Code.DATASET_INVALID, f"{path}: not a readable image ({error})") from error
+
+
+def _mask(path: Path) -> Mask:
+    return np.asarray(_grey(path)[:, :, 0] > 127)
+
+
+def _closed(shown: frozenset[str], unknown: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Everything that is neither shown nor unknown is absent."""
+    return ALL_CONCEPTS - shown - unknown
+
+
+def _kinds(prefix: str) -> frozenset[str]:
+    return frozenset(concept for concept in LESIONS if concept.startswith(prefix))
+
+
+def masked_sets(data: Path) -> Iterator[Sample]:
+    """Yield the three sets with masks: breast ultrasound, brain MR, chest X-ray, each with its committed fold."""
+    labels = {(r["task"], r["name"]): r["label"] for r in _rows(data / "labels.csv")}
+    general = {"breast_ultrasound": "breast-mass", "brain_mr": "brain-tumour", "chest_xray": "lungs"}
+    for (origin, name), fold in committed().items():
+        label, concept = labels[origin, name], general[origin]
+        mask = _mask(data / origin / "masks" / f"{name}.png")
+        kind = f"{concept}-{label}"
+        regions = {concept: mask} if mask.any() else {}
+        unknown = frozenset({"brain", "skull"}) if origin == "brain_mr" else frozenset()
+        if regions and kind in LESIONS:
+            regions[kind] = mask
+            unknown |= _kinds(concept)
+        image = _grey(data / origin / "images" / f"{name}.png")
+        yield Sample(origin, name, image, fold, regions, absent=_closed(frozenset(regions), unknown))
+
+
+def captioned_brain(data: Path, per_label: int) -> Iterator[Sample]:
+    """Yield brain MR slices with an image-level label only: a caption without a place."""
+    counts: dict[str, int] = {}
+    for row in _rows(data / "brain_mr_unlabelled" / "labels.csv"):
+        label = row["label"]
+        counts[label] = counts.get(label, 0) + 1
+        if counts[label] > per_label:
+            continue
+        image = _grey(data / "brain_mr_unlabelled" / "images" / f"{row['name']}.png")
+        unknown = frozenset({"brain", "skull"})
+        kind = f"brain-tumour-{label.split()[0]}"
+        present = frozenset({"brain-tumour", kind}) if kind in LESIONS else frozenset()
+        if present:
+            unknown |= _kinds("brain-tumour")
+        yield Sample("brain_mr_unlabelled", row["name"], image, present=present, absent=_closed(present, unknown))
+
+
+def captioned_chest(data: Path, limit: int) -> Iterator[Sample]:
+    """Yield chest radiographs with a finding but no mask: they show lungs somewhere and no other concept."""
+    folder = data / "image_text" / "chest_xray_covid" / "images"
+    shown = frozenset({"lungs"})
+    for path in sorted(folder.glob("*.png"))[:limit]:
+        yield Sample("chest_xray_covid", path.stem, _grey(path), present=shown, absent=_closed(shown))
+
+
+def organ_slices(data: Path) -> Iterator[Sample]:
+    """Yield the five CT and MR slices with one named mask each (ct_organs). Unnamed organs are unknown."""
+    folder = data / "ct_organs"
+    names = {
+        "aorta": "aorta", "inferior_vena_cava": "inferior-vena-cava", "liver": "liver", "spleen": "spleen",
+        "autochthon": "back-muscles", "heart": "heart", "lung": "lungs", "rib": "ribs", "vertebrae": "vertebrae",
+        "colon": "colon", "femur": "femurs", "gluteus": "gluteal-muscles", "hip": "hips",
+    }  # fmt: skip
+    for path in sorted((folder / "images").glob("*.png")):
+        regions: dict[str, Mask] = {}
+        for mask_path in sorted((folder / "masks").glob(f"{path.stem}_*.png")):
+            label = mask_path.stem.removeprefix(f"{path.stem}_")
+            concept = next((concept for start, concept in names.items() if label.startswith(start)), None)
+            if concept is not None:
+                mask = _mask(mask_path)
+                regions[concept] = regions.get(concept, np.zeros_like(mask)) | mask
+        absent = frozenset(LESIONS) | {"brain", "skull"}
+        yield Sample("ct_organs", path.stem, _grey(path), regions=regions, absent=absent, mirrors=False)
+
+
+_TOTAL_CT: dict[str, tuple[int, ...]] = {
+    "spleen": (1,), "kidneys": (2, 3), "gallbladder": (4,), "liver": (5,), "stomach": (6,), "pancreas": (7,),
+    "lungs": (10, 11, 12, 13, 14), "oesophagus": (15,), "trachea": (16,), "small-bowel": (18,), "colon": (20,),
+    "urinary-bladder": (21,), "prostate": (22,), "vertebrae": tuple(range(26, 51)), "heart": (51,), "aorta": (52,),
+    "inferior-vena-cava": (63,), "femurs": (75, 76), "hips": (77, 78), "gluteal-muscles": tuple(range(80, 86)),
+    "back-muscles": (86, 87), "brain": (90,), "skull": (91,), "ribs": tuple(range(92, 116)),
+}  # fmt: skip
+"""Label values of TotalSegmentator's 117-class CT map, by concept."""
+
+_TOTAL_MR: dict[str, tuple[int, ...]] = {"spleen": (1,), "kidneys": (2, 3), "liver": (5,)}
+"""The label values that the CT and MR maps of TotalSegmentator share."""
+
+
+def _axial(path: Path) -> npt.NDArray[np.float32]:
+    """Read a NIfTI volume as (slices, rows, columns): feet to head, anterior to posterior, right to left."""
+    import nibabel
+
+    canonical = nibabel.as_closest_canonical(nibabel.load(path))
+    ras = np.asarray(canonical.dataobj, dtype=np.float32)
+    return np.ascontiguousarray(ras[::-1, ::-1].transpose(2, 1, 0))
+
+
+def _ct_windows(name: str) -> Iterator[tuple[str, Window]]:
+    for window in ("soft-tissue", "lung"):
+        centre, width = CT_WINDOWS[window]
+        yield f"{name}_{window}", Window(centre - width / 2, centre + width / 2, window)
+
+
+def _regions(labels: npt.NDArray[np.float32], table: dict[str, tuple[int, ...]]) -> dict[str, Mask]:
+    """Regions of one slice; a sliver of under 12 pixels is no example of an organ."""
+    regions = {concept: np.isin(labels, values) for concept, values in table.items()}
+    return {concept: mask for concept, mask in regions.items() if mask.sum() >= 12}
+
+
+def label_map_slices(data: Path, every: int) -> Iterator[Sample]:
+    """Yield slices of the volumes with TotalSegmentator label maps, CT in two windows."""
+    folder = data / "dicom" / "ct_mr_totalsegmentator"
+    series = (
+        ("ct_dicom", _dicom_axial(folder / "example_ct_dicom"), folder / "example_seg_dicom.nii.gz", "CT"),
+        ("ct_small", _axial(folder / "example_ct_sm.nii.gz"), folder / "example_seg.nii.gz", "CT"),
+        ("mr_small", _axial(folder / "example_mr_sm.nii.gz"), folder / "example_seg_mr.nii.gz", "MR"),
+    )
+    for name, volume, label_path, modality in series:
+        labels = _axial(label_path)
+        table = _TOTAL_CT if modality == "CT" else _TOTAL_MR
+        window = choose_window(volume, modality)
+        for index in range(0, len(volume), every):
+            regions = _regions(labels[index], table)
+            known = ALL_CONCEPTS if modality == "CT" else frozenset(LESIONS) | {"brain", "skull", *_TOTAL_MR}
+            slivers = {concept for concept, values in table.items() if np.isin(labels[index], values).any()}
+            absent = known - slivers
+            shown = _ct_windows(name) if modality == "CT" else iter([(name, window)])
+            for label, chosen in shown:
+                image = display(volume[index], chosen)
+                yield Sample("totalsegmentator", f"{label}_{index:03}", image, 0, regions, absent=absent, mirrors=False)
+
+
+def _dicom_axial(folder: Path) -> npt.NDArray[np.float32]:
+    """Read the one CT series that comes as DICOM through the image reader that its users know (SimpleITK)."""
+    import SimpleITK
+
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
+    return SimpleITK.GetArrayFromImage(reader.Execute()).astype(np.float32)
+
+
+def lungs_by_threshold(hounsfield: npt.NDArray[np.float32], cropped: bool) -> Mask:
+    """Lungs of an axial thorax CT slice (H, W) by rule: air-like, enclosed by the body, closed; no hand drew this.
+
+    A slice ``cropped`` inside the chest has no air outside the body: the body is then the whole slice. Below
+    -950 HU lies gas of stomach and bowel, not lung.
+    """
+    labelled, count = ndimage.label(ndimage.binary_opening(hounsfield > -300, iterations=2))
+    sizes = ndimage.sum_labels(labelled > 0, labelled, range(1, count + 1))
+    body = ndimage.binary_fill_holes(labelled == 1 + int(np.argmax(sizes))) if count else labelled > 0
+    if cropped:
+        body = np.ones_like(body)
+    air = ndimage.binary_opening(body & (hounsfield < -500) & (hounsfield > -950))
+    labelled, count = ndimage.label(air)
+    sizes = ndimage.sum_labels(air, labelled, range(1, count + 1))
+    kept = np.isin(labelled, [i + 1 for i, size in enumerate(sizes) if size > 0.01 * body.sum()])
+    return np.asarray(ndimage.binary_fill_holes(ndimage.binary_closing(kept, iterations=2)))
+
+
+def chest_ct_slices(data: Path, every: int) -> Iterator[Sample]:
+    """Yield thorax CT slices whose lungs are masked by rule; every other organ is unknown on them."""
+    folder = data / "dicom"
+    cropped = _axial(folder / "ct_mr_totalsegmentator" / "pulmonary" / "ct_cropped.nii.gz")
+    slices = [(f"pulmonary_{index:03}", cropped[index], True) for index in range(0, len(cropped), every)]
+    for path in sorted((folder / "ct_single_slices").glob("*/axial/*.dcm")):
+        slices.append((f"{path.parts[-3]}_{path.stem}", _dicom_slice(path), False))
+    for name, hounsfield, inside in slices:
+        mask = lungs_by_threshold(hounsfield, inside)
+        regions = {"lungs": mask} if mask.mean() > 0.05 else {}
+        for label, window in _ct_windows(name):
+            image = display(hounsfield, window)
+            absent = frozenset(LESIONS) | {"brain", "skull"}
+            yield Sample("chest_ct", label, image, 0, regions, absent=absent, mirrors=False)
+
+
+def _dicom_slice(path: Path) -> npt.NDArray[np.float32]:
+    import SimpleITK
+
+    return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path))[0].astype(np.float32)
+
+
+def brain_template(every: int) -> Iterator[Sample]:
+    """Yield axial slices of the MNI152 T1 template with the brain mask that nilearn ships."""
+    from nilearn.datasets import load_mni152_brain_mask, load_mni152_template
+
+    volume = np.asarray(load_mni152_template(resolution=1).dataobj, dtype=np.float32)
+    brain = np.asarray(load_mni152_brain_mask(resolution=1).dataobj) > 0
+    window = choose_window(volume, "MR")
+    for axis, name in ((2, "axial"), (1, "coronal"), (0, "sagittal")):
+        for index in range(8, volume.shape[axis] - 8, every if axis == 2 else 3 * every):
+            mask = np.take(brain, index, axis)[::-1, ::-1].T if axis == 2 else np.take(brain, index, axis).T[::-1]
+            values = np.take(volume, index, axis)[::-1, ::-1].T if axis == 2 else np.take(volume, index, axis).T[::-1]
+            shown = frozenset({"brain"})
+            regions = {"brain": np.ascontiguousarray(mask)} if mask.mean() > 0.01 else {}
+            absent = _closed(shown, frozenset({"skull"}))
+            image = display(np.ascontiguousarray(values), window)
+            yield Sample("mni152", f"{name}_{index:03}", image, 0, regions, absent=absent)
+
+
+def tumour_volume(data: Path) -> Iterator[Sample]:
+    """Yield axial slices of the one brain MR volume with a tumour label."""
+    import SimpleITK
+
+    folder = data / "volumes" / "brain_mr_tumour"
+    volume = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(folder / "brain1_image.nrrd")).astype(np.float32)
+    labels = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(folder / "brain1_label.nrrd")) > 0
+    window = choose_window(volume, "MR")
+    for index in range(len(volume)):
+        regions = {"brain-tumour": labels[index]} if labels[index].sum() >= 12 else {}
+        unknown = _kinds("brain-tumour-") | {"brain", "skull"}
+        if labels[index].any() and not regions:
+            unknown |= {"brain-tumour"}
+        absent = _closed(frozenset(regions), unknown)
+        yield Sample("brain_mr_volume", f"axial_{index:03}", display(volume[index], window), 0, regions, absent=absent)
+
+
+def read(data: Path) -> Iterator[Sample]:
+    """Yield the whole corpus in a fixed order. ``data`` is the folder with the sets' README."""
+    if not (data / "labels.csv").is_file():
+        raise DatasetError(Code.DATASET_INVALID, f"{data}: no labels.csv; give the folder that holds the training sets")
+    yield from masked_sets(data)
+    yield from organ_slices(data)
+    yield from label_map_slices(data, every=1)
+    yield from chest_ct_slices(data, every=4)
+    yield from brain_template(every=6)
+    yield from tumour_volume(data)
+    yield from captioned_brain(data, per_label=60)
+    yield from captioned_chest(data, limit=60)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as opened:
+        return list(csv.DictReader(opened))

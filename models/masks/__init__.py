@@ -1,0 +1,1 @@
+"""From saliency to coarse masks: binarise, components, boxes."""

@@ -1,0 +1,1 @@
+"""Text-prompted saliency: where in an image a text is meant."""
