@@ -139,7 +139,9 @@ def evaluate(
     ensemble: Annotated[
         Switch | None, typer.Option(help="Checkpoint ensemble; on where the task named has one.")
     ] = None,
-    save_masks: Annotated[Path | None, typer.Option(file_okay=False, help="Save DIR/NAME.png (0/255).")] = None,
+    save_masks: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Save DIR/NAME.png (0/255).")
+    ] = None,
     report: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the report as JSON.")] = None,
     as_json: Json = False,
     config: ConfigFile = None,
@@ -214,9 +216,8 @@ def send(
 def version(as_json: Json = False) -> None:
     """Print the version of the software."""
     import json
-    from importlib.metadata import version as installed
 
-    number = installed("textseg")
+    number = _config(None).application.version
     typer.echo(json.dumps({"textseg": number}) if as_json else f"textseg {number}")
 
 

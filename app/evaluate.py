@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 DONE = 0
 NOTHING_USABLE = 1
+DEFAULT_SEED: int = Task.model_fields["seed"].default
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,16 @@ class Request:
     save_masks: Path | None = None
     report: Path | None = None
     as_json: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """The request, resolved: what is asked of each image, by its name; preset, mode and base seed."""
+
+    prompts: Mapping[str, Prompts]
+    preset: str
+    mode: str
+    seed: int
 
 
 def evaluate(request: Request, config: Config) -> int:
@@ -67,15 +77,15 @@ def evaluate(request: Request, config: Config) -> int:
     preset, mode = _preset(request, task)
     _refuse_ensemble(request)
     dataset = open_dataset(request.dataset)
-    prompts = choose_prompts(dataset, request.prompt, task)
+    question = Question(
+        choose_prompts(dataset, request.prompt, task), preset, mode, task.seed if task else DEFAULT_SEED
+    )
     for folder in (request.save_masks, request.report and request.report.parent):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
     method = _load(request, config)
-    seed = task.seed if task else 0
-    heading = _heading(request, method, prompts, preset, mode, seed)
-    scored = _run(request, dataset, prompts, method, seed)
-    _show(request, heading, scored)
+    scored = _run(request, dataset, question, method)
+    _show(request, _heading(request, config, question, method), scored)
     return NOTHING_USABLE if all(image.row.status == "refused" for image in scored) else DONE
 
 
@@ -100,7 +110,7 @@ def choose_prompts(dataset: Dataset, prompt: str | None, task: Task | None) -> d
         labels = ", ".join(target.segment.label for target in task.targets)
         raise ConfigError(
             Code.USAGE,
-            f"task {task.name} asks for several structures ({labels}), but a data set has one mask per image; "
+            f"task {task.name} asks for several structures ({labels}), a data set has one mask per image; "
             "name one with --prompt",
         )
     return {item.name: task.targets[0].prompts for item in dataset.items}
@@ -134,38 +144,29 @@ def _load(request: Request, config: Config) -> "Method":
     return Method(load_bundle(reference, config.models.directory, config.models.device))
 
 
-def _heading(
-    request: Request,
-    method: "Method",
-    prompts: Mapping[str, Prompts],
-    preset: str,
-    mode: str,
-    seed: int,
-) -> Heading:
-    asked = set(prompts.values())
+def _heading(request: Request, config: Config, question: Question, method: "Method") -> Heading:
+    asked = set(question.prompts.values())
     wordings = asked.pop() if len(asked) == 1 else ()
     return Heading(
         bundle=method.bundle.name,
         bundle_version=method.bundle.version,
         bundle_digest=method.bundle.digest,
-        method=preset,
-        mode=mode,
+        method=question.preset,
+        mode=question.mode,
         prompt=" | ".join(wordings) if wordings else "prompts.csv",
         prompts=wordings,
         task=request.task,
         ensemble="off",
-        software_version=version("textseg"),
-        seed=seed,
+        software_version=config.application.version,
+        seed=question.seed,
         nsd_tolerance_px=TOLERANCE_PX,
         settings=method.settings.record(),
     )
 
 
-def _run(
-    request: Request, dataset: Dataset, prompts: Mapping[str, Prompts], method: "Method", seed: int
-) -> list[Scored]:
+def _run(request: Request, dataset: Dataset, question: Question, method: "Method") -> list[Scored]:
     answers: Iterable[tuple[Scored, Mask]] = track(
-        run_evaluation(dataset, prompts, method, seed),
+        run_evaluation(dataset, question.prompts, method, question.seed),
         description="images",
         total=len(dataset.items),
         console=Console(stderr=True),

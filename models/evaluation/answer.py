@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from skimage.filters import threshold_otsu
 
 from models.contracts import Image
 from models.errors import Code
 from models.evaluation.metrics import Map, Mask
+from models.masks.binarise import otsu
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,7 +80,7 @@ def ask(method: "Method", image: Image, text: "Tensor", seed: int) -> Answer:
         status="found" if found else "nothing-found",
         code=vote.status,
         stages=Stages(
-            map=_otsu(soft) if saliency.status is None else nothing,
+            map=otsu(soft) if saliency.status is None else nothing,
             components=_components(coarse, nothing.shape),
             sam=vote.mask if found else nothing,
         ),
@@ -90,15 +90,9 @@ def ask(method: "Method", image: Image, text: "Tensor", seed: int) -> Answer:
 
 
 def refused(shape: tuple[int, int], code: Code) -> Answer:
-    """Return the answer for an image of (height, width) that was not used: an empty mask, a constant map."""
+    """Return the answer for an image of (height, width) that was not used: empty mask, constant map."""
     nothing = np.zeros(shape, dtype=np.bool_)
     return Answer("refused", code, Stages(nothing, nothing, nothing), nothing.astype(np.float32), None)
-
-
-def _otsu(soft: Map) -> Mask:
-    """Return the pixels strictly above Otsu's threshold; none where the map is constant."""
-    mask: Mask = soft > threshold_otsu(soft)
-    return mask
 
 
 def _components(coarse: "Coarse", shape: Sequence[int]) -> Mask:

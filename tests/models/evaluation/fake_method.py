@@ -1,4 +1,4 @@
-"""A method whose answers are known beforehand: it takes what is bright, if the prompt asks for what is bright."""
+"""A method whose answers are known: it takes what is bright, if the prompt asks for what is bright."""
 
 from dataclasses import dataclass, field
 from types import SimpleNamespace
