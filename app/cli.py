@@ -178,10 +178,13 @@ def explain(study_folder: Folder, as_json: Json = False, config: ConfigFile = No
 
 @app.command("check-config")
 def check_config(config: ConfigFile = None) -> None:
-    """Read the configuration and say whether it is usable; exit code 2 when it is not."""
+    """Print the effective configuration, and on stderr what is probably not meant; exit code 2 when unusable."""
+    from app.config import check, effective
+
     checked = _config(config)
-    tasks = ", ".join(task.name for task in checked.tasks)
-    typer.echo(f"configuration is valid; bundle {checked.models.bundle}; tasks: {tasks}")
+    typer.echo(effective(checked), nl=False)
+    for problem in check(checked):
+        typer.echo(f"warning: {problem}", err=True)
 
 
 @app.command()
