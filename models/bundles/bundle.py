@@ -1,0 +1,146 @@
+"""Opening a bundle: find its files, refuse those with a wrong SHA-256, build the models.
+
+The two pretrained models of ``lite`` travel in registry packages. Those are carriers: their files are found through
+the package metadata and read by hash; their code is never imported. A folder of files brought in by hand serves
+as well and is looked at first.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from models.contracts import DualEncoder, PromptableSegmenter
+from models.encoders.lite import AlignmentHead, LiteEncoder
+from models.encoders.minilm import MiniLm
+from models.encoders.tinyvit import TinyVitTower
+from models.errors import Code, ModelError
+from models.segmenters.litemedsam import LiteMedSam
+from models.settings import Settings
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What a result says about one model file: name, version, SHA-256, licence and where it comes from."""
+
+    name: str
+    version: str
+    sha256: str
+    licence: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle. ``digest`` is the SHA-256 of its description, which names every file by hash."""
+
+    name: str
+    version: str
+    digest: str
+    encoder: DualEncoder
+    segmenter: PromptableSegmenter
+    models: tuple[ModelRecord, ...]
+    settings: Settings
+
+
+def embedded() -> tuple[str, ...]:
+    """Return the names of the bundles that come with textseg."""
+    root = files("models.bundles")
+    return tuple(sorted(entry.name for entry in root.iterdir() if entry.joinpath("bundle.yaml").is_file()))
+
+
+def folder_of(reference: str) -> Path:
+    """Return the folder of an embedded bundle by name, or of any bundle by path. ModelError (MODEL-MISSING)."""
+    for candidate in (Path(str(files("models.bundles").joinpath(reference))), Path(reference)):
+        if (candidate / "bundle.yaml").is_file():
+            return candidate
+    known = ", ".join(embedded())
+    raise ModelError(Code.MODEL_MISSING, f"no bundle {reference!r}: neither embedded ({known}) nor a folder with bundle.yaml")
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Return the content of a bundle's description. ModelError (BUNDLE-INVALID)."""
+    try:
+        description = yaml.safe_load((folder / "bundle.yaml").read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ModelError(Code.BUNDLE_INVALID, f"{folder / 'bundle.yaml'}: not YAML ({error})") from error
+    if not isinstance(description, dict) or "files" not in description:
+        raise ModelError(Code.BUNDLE_INVALID, f"{folder / 'bundle.yaml'}: no `files` in it")
+    return description
+
+
+@cache
+def _sha256(path: Path, size: int, modified: int) -> str:
+    del size, modified  # part of the key: a changed file is hashed again
+    digest = hashlib.sha256()
+    with path.open("rb") as opened:
+        while chunk := opened.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def locate(entry: dict[str, Any], folder: Path, models_dir: Path | None) -> Path:
+    """Return the verified path of one file of a bundle.
+
+    Looked for in ``models_dir`` by file name, in the bundle's folder, and in the carrier package.
+    Raises ModelError (MODEL-MISSING, MODEL-HASH-MISMATCH).
+    """
+    name = Path(entry["path"]).name
+    places = [models_dir / name] if models_dir is not None else []
+    places.append(folder / entry["path"])
+    if "package" in entry:
+        try:
+            places.append(Path(str(distribution(entry["package"]).locate_file(entry["path"]))))
+        except PackageNotFoundError:
+            pass
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        hint = f"install the package {entry['package']} or " if "package" in entry else ""
+        raise ModelError(Code.MODEL_MISSING, f"{name} is not here; {hint}put the file into the folder given as models directory")
+    status = found.stat()
+    actual = _sha256(found, status.st_size, status.st_mtime_ns)
+    if actual != entry["sha256"]:
+        message = f"{found}: SHA-256 is {actual}, expected {entry['sha256']}; the file is refused, replace it"
+        raise ModelError(Code.MODEL_HASH_MISMATCH, message)
+    return found
+
+
+def verify(reference: str = "lite", models_dir: Path | None = None) -> dict[str, Path]:
+    """Return the verified path of every file of a bundle, by role. Raises ModelError."""
+    folder = folder_of(reference)
+    return {role: locate(entry, folder, models_dir) for role, entry in describe(folder)["files"].items()}
+
+
+def load_bundle(reference: str = "lite", models_dir: Path | None = None, device: str = "cpu") -> Bundle:
+    """Open a bundle and verify every file by SHA-256. Raises ModelError."""
+    folder = folder_of(reference)
+    description = describe(folder)
+    paths = verify(reference, models_dir)
+    tower = TinyVitTower()
+    segmenter = LiteMedSam(tower)
+    segmenter.load_upstream(torch.load(paths["segmenter"], map_location="cpu", weights_only=True))
+    text_tower = MiniLm(paths["text-weights"], paths["text-configuration"], paths["text-tokenizer"])
+    head = AlignmentHead()
+    head.load_state_dict(load_file(paths["alignment-head"]))
+    for part in (segmenter, text_tower, head):
+        part.to(device)
+    return Bundle(
+        name=description["name"],
+        version=str(description["version"]),
+        digest=hashlib.sha256((folder / "bundle.yaml").read_bytes()).hexdigest(),
+        encoder=LiteEncoder(tower, text_tower, head),
+        segmenter=segmenter,
+        models=tuple(_record(entry) for entry in description["files"].values() if "name" in entry),
+        settings=Settings().overridden(description.get("settings", {})),
+    )
+
+
+def _record(entry: dict[str, Any]) -> ModelRecord:
+    return ModelRecord(entry["name"], str(entry["version"]), entry["sha256"], entry["licence"], entry["source"])

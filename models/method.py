@@ -1,0 +1,158 @@
+"""The method, stage by stage: text, saliency, coarse mask, SAM, vote. There is no other path from image to mask.
+
+Each stage takes what the one before returns. A stage that finds nothing says why with a code, and the stages after
+it pass that code on, so that callers run all of them without branches.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.bundles.bundle import Bundle
+from models.contracts import Image, Placement
+from models.errors import Code, PromptError
+from models.masks.binarise import otsu
+from models.masks.components import Component, components, select, widen
+from models.saliency.m2ib import m2ib, min_max
+from models.settings import Settings
+from models.uncertainty import THRESHOLD, agree
+
+PROMPT_MAX_CHARACTERS = 1000
+
+
+@dataclass(frozen=True)
+class Saliency:
+    """Where the prompt is meant.
+
+    ``maps`` is (members, rows, columns) float32 in [0, 1] on the token grid; ``relevance`` is the probability that
+    the image shows what the prompt names; ``status`` is TARGET-ABSENT when that is too small.
+    """
+
+    maps: npt.NDArray[np.float32]
+    relevance: float
+    placement: Placement
+    status: Code | None = None
+
+    def on_pixels(self, member: int | None = None) -> npt.NDArray[np.float32]:
+        """Return (H, W) in [0, 1] on the image's own pixels: one member, or the mean of all."""
+        if len(self.maps) == 0:
+            return np.zeros((self.placement.height, self.placement.width), np.float32)
+        grid = self.maps.mean(0) if member is None else self.maps[member]
+        size = (self.placement.height, self.placement.width)
+        pixels = F.interpolate(torch.from_numpy(grid)[None, None], size=size, mode="bilinear", align_corners=False)
+        return pixels[0, 0].numpy()
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """The components of each member, on the pixels of an image of (height, width) = ``size``."""
+
+    components: tuple[tuple[Component, ...], ...]
+    size: tuple[int, int]
+    status: Code | None = None
+
+
+@dataclass(frozen=True)
+class Members:
+    """Probability of each member (members, H, W) float32; ``members`` is 0 when nothing was found before."""
+
+    probability: npt.NDArray[np.float32]
+    status: Code | None = None
+
+
+@dataclass(frozen=True)
+class Vote:
+    """Mean probability and its entropy in bits (H, W) float32, and the mask (H, W): probability above 0.5."""
+
+    probability: npt.NDArray[np.float32]
+    entropy: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_]
+    status: Code | None = None
+
+
+def image_seed(image: Image, prompts: Sequence[str], base: int) -> int:
+    """Return the seed of one image and prompt: a hash of pixels, prompts and base, the same in any order of images."""
+    digest = hashlib.sha256(repr((image.shape, tuple(prompts), base)).encode())
+    digest.update(np.ascontiguousarray(image).tobytes())
+    return int.from_bytes(digest.digest()[:6], "big")
+
+
+class Method:
+    """A bundle of models run with one set of settings."""
+
+    def __init__(self, bundle: Bundle, settings: Settings | None = None) -> None:
+        self.bundle = bundle
+        self.settings = settings or bundle.settings
+
+    def text(self, prompts: Sequence[str]) -> Tensor:
+        """Return the embedding (D,) of several wordings of one thing: the unit mean of their unit rows.
+
+        Raises PromptError (PROMPT-EMPTY, PROMPT-TOO-LONG).
+        """
+        if not prompts or any(not prompt.strip() for prompt in prompts):
+            raise PromptError(Code.PROMPT_EMPTY, "the prompt is empty; say in words what to segment")
+        longest = max(len(prompt) for prompt in prompts)
+        if longest > PROMPT_MAX_CHARACTERS:
+            message = f"the prompt has {longest} characters; at most {PROMPT_MAX_CHARACTERS} can be used, shorten it"
+            raise PromptError(Code.PROMPT_TOO_LONG, message)
+        return F.normalize(self.bundle.encoder.encode_text(prompts).mean(0), dim=0)
+
+    def saliency(self, image: Image, text: Tensor, seed: int) -> Saliency:
+        """Return one M2IB map per member, or TARGET-ABSENT. ``image`` is (H, W, 3) uint8, ``text`` (D,)."""
+        settings = self.settings
+        tokens = self.bundle.encoder.tokens(image)
+        probability = self.bundle.encoder.similarity(tokens.values.unsqueeze(0), text).sigmoid().flatten()
+        best = probability.topk(max(1, round(settings.relevance_tokens * len(probability)))).values
+        relevance = float(best.mean())
+        if relevance < settings.relevance:
+            empty = np.zeros((0, *tokens.values.shape[1:]), np.float32)
+            return Saliency(empty, relevance, tokens.placement, Code.TARGET_ABSENT)
+        seeds = [seed + member for member in range(settings.members)]
+        maps = min_max(m2ib(self.bundle.encoder, tokens.values, text, seeds, settings.saliency))
+        return Saliency(maps.cpu().numpy(), relevance, tokens.placement)
+
+    def coarse(self, saliency: Saliency) -> Coarse:
+        """Binarise each member's map by Otsu and keep its confident components, or NO-COMPONENT."""
+        size = (saliency.placement.height, saliency.placement.width)
+        if saliency.status is not None:
+            return Coarse((), size, saliency.status)
+        settings = self.settings
+        kept = []
+        for member in range(len(saliency.maps)):
+            pixels = saliency.on_pixels(member)
+            found = components(otsu(pixels), pixels)
+            kept.append(select(found, settings.confidence, settings.area, settings.components))
+        return Coarse(tuple(kept), size, None if any(kept) else Code.NO_COMPONENT)
+
+    def refine(self, image: Image, coarse: Coarse, seed: int) -> Members:
+        """Give SAM one slightly jittered box per component; a member is the pixelwise maximum over its components."""
+        if coarse.status is not None:
+            return Members(np.zeros((0, *coarse.size), np.float32), coarse.status)
+        settings = self.settings
+        boxes, owners = [], []
+        for member, kept in enumerate(coarse.components):
+            rng = np.random.default_rng((seed, member))
+            for component in kept:
+                dx, dy = (float(shift) for shift in rng.uniform(-settings.jitter, settings.jitter, 2))
+                boxes.append(widen(component.box, settings.margin, (dx, dy), coarse.size))
+                owners.append(member)
+        candidates = self.bundle.segmenter.decode(self.bundle.segmenter.embed(image), coarse.size, boxes)
+        members = np.zeros((len(coarse.components), *coarse.size), np.float32)
+        for owner, probability in zip(owners, candidates.probability, strict=True):
+            np.maximum(members[owner], probability, out=members[owner])
+        return Members(members)
+
+    def vote(self, members: Members) -> Vote:
+        """Average the members; NO-MASK when no pixel is more likely inside than outside."""
+        if members.status is not None:
+            empty = np.zeros(members.probability.shape[1:], np.float32)
+            return Vote(empty, empty, empty > THRESHOLD, members.status)
+        agreement = agree(members.probability)
+        mask = agreement.probability > THRESHOLD
+        return Vote(agreement.probability, agreement.entropy, mask, None if mask.any() else Code.NO_MASK)
