@@ -92,7 +92,7 @@ class Listener(Frozen):
     ae_title: AETitle
     host: str
     port: Port
-    calling_aes: tuple[AETitle, ...]
+    calling_aes: Annotated[tuple[AETitle, ...], Field(min_length=1)]
     max_associations: Annotated[int, Field(ge=1, le=1000)]
     network_timeout: Duration
 
@@ -117,11 +117,6 @@ class Storage(Frozen):
     def outbox(self) -> Path:
         """One folder per generation of a study: the objects as they are sent."""
         return self.root / "outbox"
-
-    @property
-    def database(self) -> Path:
-        """The SQLite file of the engine and of the study list."""
-        return self.root / "textseg.sqlite"
 
 
 class Study(Frozen):
@@ -247,8 +242,6 @@ def check(config: Config) -> tuple[str, ...]:
         problems.append(
             "listener.host is this computer only: archives elsewhere cannot connect (0.0.0.0 lets them)"
         )
-    if not config.listener.calling_aes:
-        problems.append("listener.calling_aes is empty: every association will be rejected")
     if not config.tasks:
         problems.append("tasks is empty: studies are received and nothing is computed")
     for task in config.tasks:
