@@ -178,7 +178,7 @@ def explain(study_folder: Folder, as_json: Json = False, config: ConfigFile = No
 
 @app.command("check-config")
 def check_config(config: ConfigFile = None) -> None:
-    """Print the effective configuration, and on stderr what is probably not meant; exit code 2 when unusable."""
+    """Print the effective configuration, and on stderr what is probably not meant. Exit code 2: unusable."""
     from app.config import check, effective
 
     checked = _config(config)
@@ -213,6 +213,29 @@ def send(
     from app.send import send as send_folder
 
     send_folder(_config(config), folder, ae)
+
+
+@models.command("list")
+def list_models(as_json: Json = False, config: ConfigFile = None) -> None:
+    """List the bundles on this machine, with the state and the licence of every file."""
+    from app.bundles import known_bundles, show
+
+    loaded = _config(config)
+    show(loaded, known_bundles(loaded), as_json)
+
+
+@models.command("verify")
+def verify_models(
+    bundle: Annotated[str | None, typer.Argument(help="Bundle; the configured one by default.")] = None,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Check every file of a bundle by SHA-256; exit code 1 when one is missing or altered."""
+    from app.bundles import show
+
+    loaded = _config(config)
+    if not show(loaded, (bundle or loaded.models.bundle,), as_json):
+        raise typer.Exit(FAILED)
 
 
 @app.command()

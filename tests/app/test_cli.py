@@ -218,13 +218,13 @@ def test_the_service_is_started_with_the_configuration(command, stand_in, name):
 
 def test_check_config_prints_what_holds_and_warns_of_what_is_probably_not_meant(command, tmp_path):
     site = tmp_path / "site.yaml"
-    site.write_text("listener: {ae_title: ELSEWHERE, calling_aes: []}\n")
+    site.write_text("listener: {ae_title: ELSEWHERE, host: localhost}\n")
     result = command("check-config", "--config", site)
     assert result.exit_code == 0
     printed = yaml.safe_load(result.stdout)
     assert printed["listener"]["ae_title"] == "ELSEWHERE"
     assert "chest-lungs" in [task["name"] for task in printed["tasks"]]
-    assert "warning: listener.calling_aes is empty" in result.stderr
+    assert "warning: listener.host" in result.stderr
 
 
 def test_check_config_names_the_unknown_key_and_exits_with_2(command, tmp_path):
