@@ -1,0 +1,105 @@
+"""What the method found in a stack: masks and their uncertainty, kept only where there are any."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.errors import Code
+
+ENTROPY_FLOOR_BITS = 0.05
+"""Entropies below this (a mean probability under 0.6 %) are written as 0, so that maps stay small."""
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneFinding:
+    """Masks and entropy of one plane, cropped to the rectangle that holds them.
+
+    ``masks`` is (targets, h, w) bool, ``entropy`` (targets, h, w) float32 in bits; pixel (0, 0) of both lies
+    at (``top``, ``left``) of the plane. ``plane`` is the index in the stack.
+    """
+
+    plane: int
+    top: int
+    left: int
+    masks: BoolArray
+    entropy: FloatArray
+
+    @property
+    def found(self) -> bool:
+        """Whether any target has a pixel here."""
+        return bool(self.masks.any())
+
+    def full_masks(self, rows: int, columns: int) -> BoolArray:
+        """Return the masks on the whole plane, (targets, rows, columns)."""
+        whole = np.zeros((len(self.masks), rows, columns), dtype=np.bool_)
+        whole[:, self.top : self.bottom, self.left : self.right] = self.masks
+        return whole
+
+    def full_entropy(self, rows: int, columns: int) -> FloatArray:
+        """Return the largest entropy over the targets on the whole plane, (rows, columns) in bits."""
+        whole = np.zeros((rows, columns), dtype=np.float32)
+        whole[self.top : self.bottom, self.left : self.right] = self.entropy.max(axis=0)
+        return whole
+
+    @property
+    def bottom(self) -> int:
+        """Row after the last one."""
+        return self.top + int(self.masks.shape[1])
+
+    @property
+    def right(self) -> int:
+        """Column after the last one."""
+        return self.left + int(self.masks.shape[2])
+
+
+def crop_finding(plane: int, masks: BoolArray, entropy: FloatArray) -> PlaneFinding | None:
+    """Crop (targets, rows, columns) masks and entropy to what matters; None when nothing does."""
+    floored = np.where(entropy >= ENTROPY_FLOOR_BITS, entropy, np.float32(0))
+    matters: BoolArray = np.any(masks | (floored > 0), axis=0)
+    if not matters.any():
+        return None
+    rows, columns = np.flatnonzero(matters.any(axis=1)), np.flatnonzero(matters.any(axis=0))
+    window = np.s_[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return PlaneFinding(
+        plane, int(rows[0]), int(columns[0]), masks[window].copy(), floored[window].astype(np.float32)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Everything found in one stack. ``planes`` holds only planes where something matters, ascending.
+
+    ``absent`` counts, over planes and targets, with which code the method ended where it found nothing.
+    """
+
+    planes: tuple[PlaneFinding, ...]
+    absent: tuple[tuple[Code, int], ...]
+
+    @property
+    def found(self) -> tuple[PlaneFinding, ...]:
+        """The planes on which a target has a pixel."""
+        return tuple(plane for plane in self.planes if plane.found)
+
+    @property
+    def code(self) -> Code:
+        """The code that says best why nothing was found: that of the stage that was reached last."""
+        codes = {code for code, _ in self.absent}
+        return next((code for code in (Code.NO_MASK, Code.NO_COMPONENT) if code in codes), Code.TARGET_ABSENT)
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels (voxels) that belong to at least one target."""
+        return sum(int(plane.masks.any(axis=0).sum()) for plane in self.planes)
+
+
+def mean_entropy(findings: Sequence[PlaneFinding]) -> float | None:
+    """Return the mean entropy in bits over all mask pixels of all targets; None when there is no pixel."""
+    pixels = sum(int(plane.masks.sum()) for plane in findings)
+    if pixels == 0:
+        return None
+    return sum(float(plane.entropy[plane.masks].sum(dtype=np.float64)) for plane in findings) / pixels
