@@ -1,4 +1,4 @@
-"""What a dual encoder and a promptable segmenter owe the method, so that every pair of them works together."""
+"""What a dual encoder and a promptable segmenter owe the method, so that every pair works."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """From stored values to the 8-bit picture that the encoders see.
 
-One window serves a whole series, so that a structure looks the same on every slice, and is recorded in the result.
-CT is windowed before the encoder: without it the lungs vanish between air and bone.
+One window serves a whole series, so that a structure looks the same on every slice, and is recorded in the
+result. CT is windowed before the encoder: without it the lungs vanish between air and bone.
 """
 
 from dataclasses import dataclass
@@ -50,18 +50,24 @@ def choose_window(
     modality
         DICOM Modality.
     name
-        A CT window by name, or ``auto``: soft tissue for CT, the image's own VOI window for CR and DX where it has
-        one, percentiles 0.5 to 99.5 of the finite values above the minimum otherwise.
+        A CT window by name, or ``auto``: soft tissue for CT, the image's own VOI window for CR and DX where
+        it has one, percentiles 0.5 to 99.5 of the finite values above the minimum otherwise.
     voi
         (WindowCenter, WindowWidth) of the image, PS3.3 C.11.2.
     """
     if modality == "CT":
         chosen = "soft-tissue" if name == "auto" else name
         centre, width = CT_WINDOWS[chosen]
-        return Window(centre - width / 2, centre + width / 2, f"CT {chosen} window, centre {centre:g} width {width:g} HU")
+        return Window(
+            centre - width / 2,
+            centre + width / 2,
+            f"CT {chosen} window, centre {centre:g} width {width:g} HU",
+        )
     if voi is not None and modality in {"CR", "DX", "MG"} and voi[1] > 1:
         centre, width = voi
-        return Window(centre - width / 2, centre + width / 2, f"VOI window, centre {centre:g} width {width:g}")
+        return Window(
+            centre - width / 2, centre + width / 2, f"VOI window, centre {centre:g} width {width:g}"
+        )
     finite = values[np.isfinite(values)]
     if finite.size > SAMPLE:
         finite = finite[:: finite.size // SAMPLE + 1]
@@ -76,7 +82,10 @@ def choose_window(
 
 
 def display(values: npt.NDArray[np.float32], window: Window) -> Image:
-    """Spread (H, W) values over 0 to 255 by a window; returns (H, W, 3) uint8. Values that are not finite become 0."""
+    """Spread (H, W) values over 0 to 255 by a window; returns (H, W, 3) uint8.
+
+    Values that are not finite become 0.
+    """
     scaled = (np.nan_to_num(values, nan=window.low) - window.low) / (window.high - window.low)
     grey = (np.clip(scaled, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
     return np.repeat(grey[:, :, None], 3, axis=2)

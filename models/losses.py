@@ -27,7 +27,11 @@ def _side(logits: Tensor, negative: Tensor, beta: float) -> Tensor:
 
 
 def dhn_nce(
-    image: Tensor, text: Tensor, same: Tensor | None = None, tau: float = TAU, beta: tuple[float, float] = (BETA, BETA)
+    image: Tensor,
+    text: Tensor,
+    same: Tensor | None = None,
+    tau: float = TAU,
+    beta: tuple[float, float] = (BETA, BETA),
 ) -> Tensor:
     """Decoupled hard-negative noise-contrastive estimation, Eq. 9 to 13 of the paper, summed over anchors.
 
@@ -36,13 +40,15 @@ def dhn_nce(
     image, text
         (B, D) rows of unit length; row ``i`` of one belongs to row ``i`` of the other. B >= 2.
     same
-        (B, B) bool, true where text ``j`` also describes image ``i``: such pairs are no negatives. The diagonal
-        is never one.
+        (B, B) bool, true where text ``j`` also describes image ``i``: such pairs are no negatives. The
+        diagonal is never one.
     tau, beta
         Temperature, and hardness on the image and on the text side. ``beta`` multiplies the scaled logit.
     """
     if image.shape != text.shape or len(image) < 2:
-        raise ValueError(f"need two equal batches of at least 2 rows, got {tuple(image.shape)} and {tuple(text.shape)}")
+        raise ValueError(
+            f"need two equal batches of at least 2 rows, got {tuple(image.shape)} and {tuple(text.shape)}"
+        )
     logits = (image @ text.T).float() / tau
     negative = ~torch.eye(len(image), dtype=torch.bool, device=image.device)
     if same is not None:

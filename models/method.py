@@ -1,7 +1,7 @@
-"""The method, stage by stage: text, saliency, coarse mask, SAM, vote. There is no other path from image to mask.
+"""The method, stage by stage: text, saliency, coarse mask, SAM, vote. No other path leads to a mask.
 
-Each stage takes what the one before returns. A stage that finds nothing says why with a code, and the stages after
-it pass that code on, so that callers run all of them without branches.
+Each stage takes what the one before returns. A stage that finds nothing says why with a code, and the
+stages after it pass that code on, so that callers run all of them without branches.
 """
 
 import hashlib
@@ -30,8 +30,9 @@ PROMPT_MAX_CHARACTERS = 1000
 class Saliency:
     """Where the prompt is meant.
 
-    ``maps`` is (members, rows, columns) float32 in [0, 1] on the token grid; ``relevance`` is the probability that
-    the image shows what the prompt names; ``status`` is TARGET-ABSENT when that is too small.
+    ``maps`` is (members, rows, columns) float32 in [0, 1] on the token grid; ``relevance`` is the
+    probability that the image shows what the prompt names; ``status`` is TARGET-ABSENT when that is too
+    small.
     """
 
     maps: npt.NDArray[np.float32]
@@ -45,7 +46,9 @@ class Saliency:
             return np.zeros((self.placement.height, self.placement.width), np.float32)
         grid = self.maps.mean(0) if member is None else self.maps[member]
         size = (self.placement.height, self.placement.width)
-        pixels = F.interpolate(torch.from_numpy(grid)[None, None], size=size, mode="bilinear", align_corners=False)
+        pixels = F.interpolate(
+            torch.from_numpy(grid)[None, None], size=size, mode="bilinear", align_corners=False
+        )
         return pixels[0, 0].numpy()
 
 
@@ -77,7 +80,7 @@ class Vote:
 
 
 def image_seed(image: Image, prompts: Sequence[str], base: int) -> int:
-    """Return the seed of one image and prompt: a hash of pixels, prompts and base, the same in any order of images."""
+    """Return the seed of one image and prompt: a hash of pixels, prompts and base, whatever came before."""
     digest = hashlib.sha256(repr((image.shape, tuple(prompts), base)).encode())
     digest.update(np.ascontiguousarray(image).tobytes())
     return int.from_bytes(digest.digest()[:6], "big")
@@ -99,7 +102,7 @@ class Method:
             raise PromptError(Code.PROMPT_EMPTY, "the prompt is empty; say in words what to segment")
         longest = max(len(prompt) for prompt in prompts)
         if longest > PROMPT_MAX_CHARACTERS:
-            message = f"the prompt has {longest} characters; at most {PROMPT_MAX_CHARACTERS} can be used, shorten it"
+            message = f"the prompt has {longest} characters; at most {PROMPT_MAX_CHARACTERS} can be used"
             raise PromptError(Code.PROMPT_TOO_LONG, message)
         return F.normalize(self.bundle.encoder.encode_text(prompts).mean(0), dim=0)
 
@@ -131,7 +134,7 @@ class Method:
         return Coarse(tuple(kept), size, None if any(kept) else Code.NO_COMPONENT)
 
     def refine(self, image: Image, coarse: Coarse, seed: int) -> Members:
-        """Give SAM one slightly jittered box per component; a member is the pixelwise maximum over its components."""
+        """Give SAM one slightly jittered box per component; a member is the maximum over its components."""
         if coarse.status is not None:
             return Members(np.zeros((0, *coarse.size), np.float32), coarse.status)
         settings = self.settings

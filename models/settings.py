@@ -17,9 +17,11 @@ class Settings:
     relevance
         The prompt is absent unless the best tokens are this probable (mean over ``relevance_tokens`` of all).
     confidence, area, components
-        A component stays with this share of the best confidence and of the largest area; at most so many stay.
+        A component stays with this share of the best confidence and of the largest area; at most so many
+        stay.
     margin, jitter
-        Each side of a box is pushed out by ``margin`` of its length; a member's box is shifted by up to ``jitter``.
+        Each side of a box is pushed out by ``margin`` of its length; a member's box is shifted by up to
+        ``jitter``.
     """
 
     method: str = "medclip-sam-v2"

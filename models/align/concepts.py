@@ -17,7 +17,7 @@ def _document() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Wordings:
-    """Sentences that mean one concept: those trained, and those kept for the question whether words decide."""
+    """Sentences that mean one concept: those trained, and those held out."""
 
     trained: tuple[str, ...]
     held_out: tuple[str, ...]

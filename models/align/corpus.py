@@ -1,8 +1,8 @@
 """The images that the alignment head learns from: regions with names, and images with captions.
 
-A sample says which concepts it shows and where (``regions``), which it shows somewhere (``present``), and which it
-certainly does not show (``absent``). Concepts in none of the three are unknown on that image and teach nothing.
-The sets are described in the data folder's README; none of their pixels is committed here.
+A sample says which concepts it shows and where (``regions``), which it shows somewhere (``present``), and
+which it certainly does not show (``absent``). Concepts in none of the three are unknown on that image and
+teach nothing. The sets are described in the data folder's README; none of their pixels is committed here.
 """
 
 import csv
@@ -62,7 +62,7 @@ def _kinds(prefix: str) -> frozenset[str]:
 
 
 def masked_sets(data: Path) -> Iterator[Sample]:
-    """Yield the three sets with masks: breast ultrasound, brain MR, chest X-ray, each with its committed fold."""
+    """Yield breast ultrasound, brain MR and chest X-ray with masks and committed folds."""
     labels = {(r["task"], r["name"]): r["label"] for r in _rows(data / "labels.csv")}
     general = {"breast_ultrasound": "breast-mass", "brain_mr": "brain-tumour", "chest_xray": "lungs"}
     for (origin, name), fold in committed().items():
@@ -92,7 +92,9 @@ def captioned_brain(data: Path, per_label: int) -> Iterator[Sample]:
         present = frozenset({"brain-tumour", kind}) if kind in LESIONS else frozenset()
         if present:
             unknown |= _kinds("brain-tumour")
-        yield Sample("brain_mr_unlabelled", row["name"], image, present=present, absent=_closed(present, unknown))
+        yield Sample(
+            "brain_mr_unlabelled", row["name"], image, present=present, absent=_closed(present, unknown)
+        )
 
 
 def captioned_chest(data: Path, limit: int) -> Iterator[Sample]:
@@ -108,8 +110,8 @@ def organ_slices(data: Path) -> Iterator[Sample]:
     folder = data / "ct_organs"
     names = {
         "aorta": "aorta", "inferior_vena_cava": "inferior-vena-cava", "liver": "liver", "spleen": "spleen",
-        "autochthon": "back-muscles", "heart": "heart", "lung": "lungs", "rib": "ribs", "vertebrae": "vertebrae",
-        "colon": "colon", "femur": "femurs", "gluteus": "gluteal-muscles", "hip": "hips",
+        "autochthon": "back-muscles", "heart": "heart", "lung": "lungs", "rib": "ribs", "vertebrae":
+        "vertebrae", "colon": "colon", "femur": "femurs", "gluteus": "gluteal-muscles", "hip": "hips",
     }  # fmt: skip
     for path in sorted((folder / "images").glob("*.png")):
         regions: dict[str, Mask] = {}
@@ -125,10 +127,11 @@ def organ_slices(data: Path) -> Iterator[Sample]:
 
 _TOTAL_CT: dict[str, tuple[int, ...]] = {
     "spleen": (1,), "kidneys": (2, 3), "gallbladder": (4,), "liver": (5,), "stomach": (6,), "pancreas": (7,),
-    "lungs": (10, 11, 12, 13, 14), "oesophagus": (15,), "trachea": (16,), "small-bowel": (18,), "colon": (20,),
-    "urinary-bladder": (21,), "prostate": (22,), "vertebrae": tuple(range(26, 51)), "heart": (51,), "aorta": (52,),
-    "inferior-vena-cava": (63,), "femurs": (75, 76), "hips": (77, 78), "gluteal-muscles": tuple(range(80, 86)),
-    "back-muscles": (86, 87), "brain": (90,), "skull": (91,), "ribs": tuple(range(92, 116)),
+    "lungs": (10, 11, 12, 13, 14), "oesophagus": (15,), "trachea": (16,), "small-bowel": (18,), "colon":
+    (20,), "urinary-bladder": (21,), "prostate": (22,), "vertebrae": tuple(range(26, 51)), "heart": (51,),
+    "aorta": (52,), "inferior-vena-cava": (63,), "femurs": (75, 76), "hips": (77, 78), "gluteal-muscles":
+    tuple(range(80, 86)), "back-muscles": (86, 87), "brain": (90,), "skull": (91,), "ribs": tuple(range(92,
+    116)),
 }  # fmt: skip
 """Label values of TotalSegmentator's 117-class CT map, by concept."""
 
@@ -177,7 +180,9 @@ def label_map_slices(data: Path, every: int) -> Iterator[Sample]:
             shown = _ct_windows(name) if modality == "CT" else iter([(name, window)])
             for label, chosen in shown:
                 image = display(volume[index], chosen)
-                yield Sample("totalsegmentator", f"{label}_{index:03}", image, 0, regions, absent=absent, mirrors=False)
+                yield Sample(
+                    "totalsegmentator", f"{label}_{index:03}", image, 0, regions, absent=absent, mirrors=False
+                )
 
 
 def _dicom_axial(folder: Path) -> npt.NDArray[np.float32]:
@@ -190,7 +195,7 @@ def _dicom_axial(folder: Path) -> npt.NDArray[np.float32]:
 
 
 def lungs_by_threshold(hounsfield: npt.NDArray[np.float32], cropped: bool) -> Mask:
-    """Lungs of an axial thorax CT slice (H, W) by rule: air-like, enclosed by the body, closed; no hand drew this.
+    """Lungs of an axial thorax CT slice (H, W) by rule: air-like and enclosed by the body; no hand drew this.
 
     A slice ``cropped`` inside the chest has no air outside the body: the body is then the whole slice. Below
     -950 HU lies gas of stomach and bowel, not lung.
@@ -212,8 +217,10 @@ def chest_ct_slices(data: Path, every: int) -> Iterator[Sample]:
     folder = data / "dicom"
     cropped = _axial(folder / "ct_mr_totalsegmentator" / "pulmonary" / "ct_cropped.nii.gz")
     slices = [(f"pulmonary_{index:03}", cropped[index], True) for index in range(0, len(cropped), every)]
-    for path in sorted((folder / "ct_single_slices").glob("*/axial/*.dcm")):
-        slices.append((f"{path.parts[-3]}_{path.stem}", _dicom_slice(path), False))
+    slices += [
+        (f"{path.parts[-3]}_{path.stem}", _dicom_slice(path), False)
+        for path in sorted((folder / "ct_single_slices").glob("*/axial/*.dcm"))
+    ]
     for name, hounsfield, inside in slices:
         mask = lungs_by_threshold(hounsfield, inside)
         regions = {"lungs": mask} if mask.mean() > 0.05 else {}
@@ -226,7 +233,7 @@ def chest_ct_slices(data: Path, every: int) -> Iterator[Sample]:
 def _dicom_slice(path: Path) -> npt.NDArray[np.float32]:
     import SimpleITK
 
-    return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path))[0].astype(np.float32)
+    return np.asarray(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path))[0], dtype=np.float32)
 
 
 def brain_template(every: int) -> Iterator[Sample]:
@@ -238,8 +245,16 @@ def brain_template(every: int) -> Iterator[Sample]:
     window = choose_window(volume, "MR")
     for axis, name in ((2, "axial"), (1, "coronal"), (0, "sagittal")):
         for index in range(8, volume.shape[axis] - 8, every if axis == 2 else 3 * every):
-            mask = np.take(brain, index, axis)[::-1, ::-1].T if axis == 2 else np.take(brain, index, axis).T[::-1]
-            values = np.take(volume, index, axis)[::-1, ::-1].T if axis == 2 else np.take(volume, index, axis).T[::-1]
+            mask = (
+                np.take(brain, index, axis)[::-1, ::-1].T
+                if axis == 2
+                else np.take(brain, index, axis).T[::-1]
+            )
+            values = (
+                np.take(volume, index, axis)[::-1, ::-1].T
+                if axis == 2
+                else np.take(volume, index, axis).T[::-1]
+            )
             shown = frozenset({"brain"})
             regions = {"brain": np.ascontiguousarray(mask)} if mask.mean() > 0.01 else {}
             absent = _closed(shown, frozenset({"skull"}))
@@ -261,21 +276,25 @@ def tumour_volume(data: Path) -> Iterator[Sample]:
         if labels[index].any() and not regions:
             unknown |= {"brain-tumour"}
         absent = _closed(frozenset(regions), unknown)
-        yield Sample("brain_mr_volume", f"axial_{index:03}", display(volume[index], window), 0, regions, absent=absent)
+        yield Sample(
+            "brain_mr_volume", f"axial_{index:03}", display(volume[index], window), 0, regions, absent=absent
+        )
 
 
 def read(data: Path) -> Iterator[Sample]:
     """Yield the whole corpus in a fixed order. ``data`` is the folder with the sets' README."""
     if not (data / "labels.csv").is_file():
-        raise DatasetError(Code.DATASET_INVALID, f"{data}: no labels.csv; give the folder that holds the training sets")
+        raise DatasetError(
+            Code.DATASET_INVALID, f"{data}: no labels.csv; give the folder that holds the training sets"
+        )
     yield from masked_sets(data)
     yield from organ_slices(data)
-    yield from label_map_slices(data, every=1)
-    yield from chest_ct_slices(data, every=4)
-    yield from brain_template(every=6)
+    yield from label_map_slices(data, every=2)
+    yield from chest_ct_slices(data, every=8)
+    yield from brain_template(every=9)
     yield from tumour_volume(data)
-    yield from captioned_brain(data, per_label=60)
-    yield from captioned_chest(data, limit=60)
+    yield from captioned_brain(data, per_label=30)
+    yield from captioned_chest(data, limit=30)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

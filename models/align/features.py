@@ -1,7 +1,7 @@
-"""Features of the corpus, computed once: the frozen tower's pyramid, of each image and of seeded variants of it.
+"""Features of the corpus, computed once: the frozen tower's pyramid of images and of seeded variants.
 
-The tower costs about a second an image on a laptop and the head milliseconds, so augmentation before the encoder
-is paid once, kept on disk, and used by every fold.
+The tower costs about a second an image on a laptop and the head milliseconds, so augmentation before the
+encoder is paid once, kept on disk, and used by every fold.
 """
 
 import hashlib
@@ -22,15 +22,8 @@ from models.align.corpus import Mask, Sample
 from models.contracts import Image
 from models.encoders.tinyvit import SIDE, TOKEN_SIDE, TinyVitTower, placement_of
 
-VARIANTS: dict[str, int] = {
-    "breast_ultrasound": 5,
-    "brain_mr": 6,
-    "brain_mr_volume": 3,
-    "chest_xray": 1,
-    "chest_ct": 1,
-    "totalsegmentator": 1,
-}
-"""Seeded variants beside the image itself, by set; the small sets with lesions get most."""
+VARIANTS: dict[str, int] = {"breast_ultrasound": 3, "brain_mr": 4, "brain_mr_volume": 1}
+"""Seeded variants beside the image itself, by set: only the small sets with lesions get any."""
 
 KEPT = 0.75
 """A crop keeps at least this share of every lesion; else it would teach that half a lesion is none."""
@@ -57,7 +50,10 @@ class Features:
 
 
 def vary(sample: Sample, variant: int) -> Sample:
-    """Return a seeded variant of a sample: crop, mirror, gamma, contrast, blur, speckle. Variant 0 is the image."""
+    """Return a seeded variant of a sample: crop, mirror, gamma, contrast, blur, speckle.
+
+    Variant 0 is the image.
+    """
     if variant == 0:
         return sample
     seed = hashlib.sha256(f"{sample.origin}/{sample.name}/{variant}".encode()).digest()
@@ -71,7 +67,9 @@ def vary(sample: Sample, variant: int) -> Sample:
     image = _tone(image, rng)
     shown = {concept: np.ascontiguousarray(mask) for concept, mask in regions.items() if mask.any()}
     absent = sample.absent
-    return Sample(sample.origin, sample.name, image, sample.fold, shown, sample.present, absent, sample.mirrors)
+    return Sample(
+        sample.origin, sample.name, image, sample.fold, shown, sample.present, absent, sample.mirrors
+    )
 
 
 def _crop(sample: Sample, rng: np.random.Generator) -> tuple[slice, slice]:
@@ -92,7 +90,7 @@ def _tone(image: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.3:
         values = ndimage.gaussian_filter(values, (rng.uniform(0.4, 1.2),) * 2 + (0,))
     noise = rng.normal(0.0, rng.uniform(0.0, 0.05), image.shape[:2]).astype(np.float32)
-    return (np.clip(values + noise[:, :, None], 0.0, 1.0) * 255.0).astype(np.uint8)
+    return np.asarray(np.clip(values + noise[:, :, None], 0.0, 1.0) * 255.0, dtype=np.uint8)
 
 
 def coverage(mask: Mask) -> Tensor:
@@ -110,34 +108,47 @@ def _path(folder: Path, sample: Sample, variant: int) -> Path:
     return folder / f"{sample.origin}__{sample.name}__{variant}.pt"
 
 
-_tower: TinyVitTower
+_towers: list[TinyVitTower] = []
+"""The tower of a worker process, loaded once when the process starts."""
 
 
 def _start(state: dict[str, Tensor]) -> None:
-    global _tower
     torch.set_num_threads(1)
-    _tower = TinyVitTower(cache_bytes=0)
-    _tower.load_upstream(state)
+    tower = TinyVitTower(cache_bytes=0)
+    tower.load_upstream(state)
+    _towers.append(tower)
 
 
 def _compute(sample: Sample, variant: int, path: Path) -> None:
     varied = vary(sample, variant)
-    encoding = _tower.encode(varied.image)
+    encoding = _towers[0].encode(varied.image)
     content: dict[str, Tensor] = {concept: coverage(mask).half() for concept, mask in varied.regions.items()}
     partial = path.with_suffix(".partial")
-    torch.save({"pyramid": encoding.pyramid.clone(), "size": torch.tensor(varied.image.shape[:2]), **content}, partial)
+    torch.save(
+        {"pyramid": encoding.pyramid.clone(), "size": torch.tensor(varied.image.shape[:2]), **content},
+        partial,
+    )
     partial.rename(path)
 
 
 def extract(samples: Iterable[Sample], state: dict[str, Tensor], folder: Path, processes: int) -> None:
-    """Compute and store what is missing under ``folder``. ``state`` is the LiteMedSAM checkpoint. Resumable."""
+    """Compute and store what is missing under ``folder``. ``state`` is the LiteMedSAM checkpoint.
+
+    Resumable.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(s, v) for s in samples for v in range(VARIANTS.get(s.origin, 0) + 1)]
     missing = [(s, v) for s, v in wanted if not _path(folder, s, v).exists()]
     missing.sort(key=lambda pair: pair[1])
-    with ProcessPoolExecutor(processes, initializer=_start, initargs=(state,)) as pool, Progress() as progress:
+    with (
+        ProcessPoolExecutor(processes, initializer=_start, initargs=(state,)) as pool,
+        Progress() as progress,
+    ):
         bar = progress.add_task("features", total=len(missing))
-        waiting = [pool.submit(_compute, sample, variant, _path(folder, sample, variant)) for sample, variant in missing]
+        waiting = [
+            pool.submit(_compute, sample, variant, _path(folder, sample, variant))
+            for sample, variant in missing
+        ]
         for done in waiting:
             done.result()
             progress.advance(bar)
@@ -154,8 +165,8 @@ def load(samples: Iterable[Sample], folder: Path, variants: bool = True) -> Iter
             place = placement_of(height, width)
             regions = {concept: values.float() for concept, values in stored.items()}
             yield Features(
-                sample.origin, sample.name, variant, sample.fold, pyramid, regions, sample.present, sample.absent,
-                place.rows, place.columns,
+                sample.origin, sample.name, variant, sample.fold, pyramid, regions, sample.present,
+                sample.absent, place.rows, place.columns,
             )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Five folds of the masked sets, by patient where names tell, fixed as names before any training.
 
-The table is committed (``folds.csv``); this module writes it once from the file names and reads it ever after.
+The table is committed (``folds.csv``); this module writes it once from the file names and reads it ever
+after.
 """
 
 import csv

@@ -1,11 +1,12 @@
 """Opening a bundle: find its files, refuse those with a wrong SHA-256, build the models.
 
-The two pretrained models of ``lite`` travel in registry packages. Those are carriers: their files are found through
-the package metadata and read by hash; their code is never imported. A folder of files brought in by hand serves
-as well and is looked at first.
+The two pretrained models of ``lite`` travel in registry packages. Those are carriers: their files are found
+through the package metadata and read by hash; their code is never imported. A folder of files brought in by
+hand serves as well and is looked at first.
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
@@ -57,12 +58,18 @@ def embedded() -> tuple[str, ...]:
 
 
 def folder_of(reference: str) -> Path:
-    """Return the folder of an embedded bundle by name, or of any bundle by path. ModelError (MODEL-MISSING)."""
+    """Return the folder of an embedded bundle by name, or of any bundle by path.
+
+    ModelError (MODEL-MISSING).
+    """
     for candidate in (Path(str(files("models.bundles").joinpath(reference))), Path(reference)):
         if (candidate / "bundle.yaml").is_file():
             return candidate
     known = ", ".join(embedded())
-    raise ModelError(Code.MODEL_MISSING, f"no bundle {reference!r}: neither embedded ({known}) nor a folder with bundle.yaml")
+    raise ModelError(
+        Code.MODEL_MISSING,
+        f"no bundle {reference!r}: neither embedded ({known}) nor a folder with bundle.yaml",
+    )
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -96,14 +103,15 @@ def locate(entry: dict[str, Any], folder: Path, models_dir: Path | None) -> Path
     places = [models_dir / name] if models_dir is not None else []
     places.append(folder / entry["path"])
     if "package" in entry:
-        try:
+        with suppress(PackageNotFoundError):
             places.append(Path(str(distribution(entry["package"]).locate_file(entry["path"]))))
-        except PackageNotFoundError:
-            pass
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         hint = f"install the package {entry['package']} or " if "package" in entry else ""
-        raise ModelError(Code.MODEL_MISSING, f"{name} is not here; {hint}put the file into the folder given as models directory")
+        raise ModelError(
+            Code.MODEL_MISSING,
+            f"{name} is not here; {hint}put the file into the folder given as models directory",
+        )
     status = found.stat()
     actual = _sha256(found, status.st_size, status.st_mtime_ns)
     if actual != entry["sha256"]:
@@ -143,4 +151,6 @@ def load_bundle(reference: str = "lite", models_dir: Path | None = None, device:
 
 
 def _record(entry: dict[str, Any]) -> ModelRecord:
-    return ModelRecord(entry["name"], str(entry["version"]), entry["sha256"], entry["licence"], entry["source"])
+    return ModelRecord(
+        entry["name"], str(entry["version"]), entry["sha256"], entry["licence"], entry["source"]
+    )

@@ -1,8 +1,8 @@
 """The dual encoder of the lite bundle: two frozen towers and a small alignment head between them.
 
-The head reads the tower's feature pyramid on a 32 x 32 grid. Its context part ends in standardised features: there
-lies the bottleneck of M2IB. What follows is token by token, so that an image embedding is the mean of the unit
-tokens and the same tokens, compared with a text, also say where the text is meant.
+The head reads the tower's feature pyramid on a 32 x 32 grid. Its context part ends in standardised
+features: there lies the bottleneck of M2IB. What follows is token by token, so that an image embedding is
+the mean of the unit tokens and the same tokens, compared with a text, also say where the text is meant.
 """
 
 from collections.abc import Sequence
@@ -43,10 +43,18 @@ class AlignmentHead(nn.Module):
             nn.GroupNorm(8, HIDDEN, affine=False),
         )
         self.project = nn.Sequential(
-            nn.GELU(), nn.Dropout2d(dropout), nn.Conv2d(HIDDEN, HIDDEN, 1), nn.GELU(), nn.Conv2d(HIDDEN, EMBEDDING, 1)
+            nn.GELU(),
+            nn.Dropout2d(dropout),
+            nn.Conv2d(HIDDEN, HIDDEN, 1),
+            nn.GELU(),
+            nn.Conv2d(HIDDEN, EMBEDDING, 1),
         )
         self.words = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(TEXT_WIDTH, 256), nn.GELU(), nn.Dropout(dropout), nn.Linear(256, EMBEDDING)
+            nn.Dropout(dropout),
+            nn.Linear(TEXT_WIDTH, 256),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(256, EMBEDDING),
         )
         self.scale = nn.Parameter(torch.tensor(10.0).log())
         self.bias = nn.Parameter(torch.tensor(-4.0))
@@ -66,7 +74,7 @@ class AlignmentHead(nn.Module):
         return F.normalize(self.words(sentences), dim=1)
 
     def logits(self, tokens: Tensor, text: Tensor) -> Tensor:
-        """Calibrated similarity of unit tokens (N, 128, rows, columns) with texts (N, K, 128): (N, K, rows, columns)."""
+        """Similarity of tokens (N, 128, rows, columns) with texts (N, K, 128): (N, K, rows, columns)."""
         return self.scale.exp() * torch.einsum("ndhw,nkd->nkhw", tokens, text) + self.bias
 
 
@@ -95,7 +103,7 @@ class LiteEncoder:
         return F.normalize(self.head.unit_tokens(tokens).mean((2, 3)), dim=1)
 
     def similarity(self, tokens: Tensor, text: Tensor) -> Tensor:
-        """Calibrated logits (N, rows, columns) of features (N, 128, rows, columns) for one text row (128,)."""
+        """Logits (N, rows, columns) of features (N, 128, rows, columns) for one text row (128,)."""
         with torch.no_grad():
             rows = text.expand(len(tokens), 1, -1)
             return self.head.logits(self.head.unit_tokens(tokens), rows)[:, 0]

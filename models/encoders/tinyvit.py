@@ -80,7 +80,9 @@ def preprocess(image: Image) -> Tensor:
 
 def _translate(name: str) -> str:
     """Translate a name of the upstream checkpoint to timm's."""
-    name = name.replace("patch_embed.seq.0.", "patch_embed.conv1.").replace("patch_embed.seq.2.", "patch_embed.conv2.")
+    name = name.replace("patch_embed.seq.0.", "patch_embed.conv1.").replace(
+        "patch_embed.seq.2.", "patch_embed.conv2."
+    )
     if name.startswith("layers."):
         stage, rest = name.removeprefix("layers.").split(".", 1)
         if rest.startswith("downsample"):
@@ -111,10 +113,11 @@ class TinyVitTower(nn.Module):
             drop_path_rate=0.0,
         )
         for stem in (trunk.patch_embed.conv1, trunk.patch_embed.conv2):
-            conv = stem.conv
-            stem.conv = nn.Conv2d(conv.in_channels, conv.out_channels, 1, bias=False)
+            stem.conv = nn.Conv2d(stem.conv.in_channels, stem.conv.out_channels, 1, bias=False)
         # Upstream keeps the resolution where the width becomes 320; timm would halve it once more.
-        trunk.stages[3].downsample.conv2.conv.stride = (1, 1)
+        last = trunk.get_submodule("stages.3.downsample.conv2.conv")
+        assert isinstance(last, nn.Conv2d)
+        last.stride = (1, 1)
         self.patch_embed = trunk.patch_embed
         self.stages = trunk.stages
         self.neck = nn.Sequential(
@@ -131,7 +134,8 @@ class TinyVitTower(nn.Module):
     def load_upstream(self, state: dict[str, Tensor]) -> None:
         """Load the ``image_encoder.`` part of a LiteMedSAM checkpoint.
 
-        Raises ModelError (MODEL-HASH-MISMATCH is checked before; this is BUNDLE-INVALID) when names or shapes differ.
+        Raises ModelError (MODEL-HASH-MISMATCH is checked before; this is BUNDLE-INVALID) when names or
+        shapes differ.
         """
         prefix = "image_encoder."
         own = {

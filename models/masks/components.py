@@ -40,13 +40,11 @@ def components(mask: npt.NDArray[np.bool_], saliency: npt.NDArray[np.float32]) -
     return tuple(sorted(found, key=lambda component: -component.area))
 
 
-def select(
-    found: tuple[Component, ...], confidence: float, area: float, limit: int
-) -> tuple[Component, ...]:
+def select(found: tuple[Component, ...], confidence: float, area: float, limit: int) -> tuple[Component, ...]:
     """Keep components by confidence and area relative to the best, then the ``limit`` largest.
 
-    The papers give no threshold: a component stays with at least ``confidence`` times the best confidence and at
-    least ``area`` times the largest area (algorithms of the papers leave eta_c open).
+    The papers give no threshold: a component stays with at least ``confidence`` times the best confidence
+    and at least ``area`` times the largest area (algorithms of the papers leave eta_c open).
     """
     if not found:
         return ()
@@ -57,9 +55,9 @@ def select(
 
 
 def widen(box: Box, margin: float, shift: tuple[float, float], size: tuple[int, int]) -> Box:
-    """Move a box by ``shift`` and push each side out by ``margin``, both as fractions of its sides; clip to the image.
+    """Move a box by ``shift`` and push each side out by ``margin``, clipped to the image.
 
-    ``size`` is (height, width) in pixels.
+    Both are fractions of the box's sides; ``size`` is (height, width) in pixels.
     """
     x0, y0, x1, y1 = box
     width, height = x1 - x0, y1 - y0

@@ -1,13 +1,13 @@
 """M2IB: a noisy gate in the image tower, learnt per image, that keeps only what the text needs.
 
-The gate multiplies the features ``h`` at the bottleneck by ``lam = sigmoid(a)`` and fills the rest with noise:
-``z = lam h + (1 - lam) eps``. Minimising ``beta * KL - cosine`` keeps the image embedding near the text while as
-little information as possible passes; the information that passes at a place is its saliency (MedCLIP-SAMv2,
-section 3.2; M2IB, Wang et al.).
+The gate multiplies the features ``h`` at the bottleneck by ``lam = sigmoid(a)`` and fills the rest with
+noise: ``z = lam h + (1 - lam) eps``. Minimising ``beta * KL - cosine`` keeps the image embedding near the
+text while as little information as possible passes; the information that passes at a place is its saliency
+(MedCLIP-SAMv2, section 3.2; M2IB, Wang et al.).
 
-Here the part below the gate and the text are computed once, several gates are learnt in one batch (one per member,
-each with its own seeded noise), and the logarithm of the variance is taken as ``2 logsigmoid(-a)``, which stays
-finite where ``1 - lam`` underflows.
+Here the part below the gate and the text are computed once, several gates are learnt in one batch (one per
+member, each with its own seeded noise), and the logarithm of the variance is taken as ``2 logsigmoid(-a)``,
+which stays finite where ``1 - lam`` underflows.
 """
 
 from collections.abc import Sequence
@@ -46,12 +46,13 @@ def information(features: Tensor, gate: Tensor) -> Tensor:
 def m2ib(
     encoder: DualEncoder, features: Tensor, text: Tensor, seeds: Sequence[int], settings: M2ibSettings
 ) -> Tensor:
-    """Return one saliency map per seed: (len(seeds), rows, columns) float32, information in nats, not normalised.
+    """Return one map per seed, (len(seeds), rows, columns) float32: information in nats, not normalised.
 
     Parameters
     ----------
     encoder
-        Its ``finish`` maps features to unit image embeddings; its weights stay untouched and without gradients.
+        Its ``finish`` maps features to unit image embeddings; its weights stay untouched and without
+        gradients.
     features
         (C, rows, columns) at the bottleneck, standardised.
     text

@@ -1,4 +1,4 @@
-"""LiteMedSAM as a promptable segmenter: the shared TinyViT tower and segment-anything's prompt encoder and decoder."""
+"""LiteMedSAM as a promptable segmenter: the shared TinyViT tower and segment-anything's decoder."""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,7 @@ class LiteMedSam(nn.Module):
         self.eval()
 
     def load_upstream(self, state: dict[str, Tensor]) -> None:
-        """Load tower, prompt encoder and mask decoder from a LiteMedSAM checkpoint; ModelError when it does not fit."""
+        """Load all three parts of a LiteMedSAM checkpoint. Raises ModelError where it does not fit."""
         self.tower.load_upstream(state)
         for part in ("prompt_encoder", "mask_decoder"):
             own = {n.removeprefix(f"{part}."): v for n, v in state.items() if n.startswith(f"{part}.")}
@@ -82,6 +82,8 @@ class LiteMedSam(nn.Module):
             )
             rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
             logits = logits[:, :, :rows, :columns]
-            masks.append(F.interpolate(logits, size=size, mode="bilinear", align_corners=False)[:, 0].sigmoid())
+            masks.append(
+                F.interpolate(logits, size=size, mode="bilinear", align_corners=False)[:, 0].sigmoid()
+            )
             qualities.append(quality[:, 0])
         return Candidates(torch.cat(masks).cpu().numpy(), torch.cat(qualities).cpu().numpy())
