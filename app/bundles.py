@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from app.config import Config
 from models.bundles.bundle import describe, embedded, folder_of, locate
@@ -69,7 +69,10 @@ def show(config: Config, references: Sequence[str], as_json: bool) -> bool:
     if as_json:
         typer.echo(json.dumps([asdict(file) for file in files], indent=2))
     else:
-        table = Table("bundle", "version", "file", "licence", "state", "where, or why not")
+        table = Table(
+            "bundle", "version", Column("file", no_wrap=True), "licence", Column("state", no_wrap=True)
+        )
+        table.add_column("where, or why not", overflow="fold")
         for file in files:
             table.add_row(file.bundle, file.version, file.role, file.licence, file.state, file.detail)
         Console().print(table)

@@ -64,7 +64,7 @@ def evaluate(
     base_seed: int = 0,
     tolerance: float = TOLERANCE_PX,
 ) -> Iterator[tuple[Scored, Mask]]:
-    """Yield one scored image and its mask (H, W) after the other, in the data set's order.
+    """Return one scored image and its mask (H, W) after the other, computed as they are asked for.
 
     Parameters
     ----------
@@ -82,14 +82,15 @@ def evaluate(
     Raises
     ------
     PromptError
-        Before the first image: PROMPT-EMPTY or PROMPT-TOO-LONG.
+        At once, before the first image: PROMPT-EMPTY or PROMPT-TOO-LONG.
     """
     texts = {
         asked: method.text(asked) for asked in dict.fromkeys(prompts[item.name] for item in dataset.items)
     }
-    for item in dataset.items:
-        asked = prompts[item.name]
-        yield _score(item, asked, texts[asked], method, base_seed, tolerance)
+    return (
+        _score(item, prompts[item.name], texts[prompts[item.name]], method, base_seed, tolerance)
+        for item in dataset.items
+    )
 
 
 def _score(

@@ -68,7 +68,11 @@ def _caption(scored: Sequence[Scored]) -> str:
     counts = ", ".join(f"{count} {status}" for status, count in statuses(scored).items())
     seconds = sum(image.seconds for image in scored) / len(scored)
     patients = len({image.patient for image in scored})
-    return f"{len(scored)} images of {patients} patients: {counts}; {seconds:.2f} s per image"
+    caption = f"{len(scored)} images of {patients} patients: {counts}; {seconds:.2f} s per image"
+    absent = [image for image in scored if image.absent]
+    if absent:
+        caption += f"; target absent on {len(absent)} images, found there all the same on {statuses(absent)['found']}"
+    return caption
 
 
 def _add(table: Table, labels: Mapping[str, str], estimates: Mapping[str, Estimate]) -> None:

@@ -2,6 +2,7 @@ import io
 import json
 import math
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -10,7 +11,7 @@ from models.evaluation.report import Heading, build, to_json, write
 from models.evaluation.run import evaluate
 from models.evaluation.table import refusals_table, scores_table
 from tests.models.evaluation.fake_method import FakeMethod
-from tests.models.evaluation.folders import dataset
+from tests.models.evaluation.folders import dataset, save
 
 HEADING = Heading(
     bundle="fake",
@@ -116,6 +117,18 @@ def test_the_table_shows_metrics_stages_and_counts(scored):
         "1 refused",
     ):
         assert expected in text
+
+
+def test_false_alarms_on_images_without_the_target_are_counted_in_report_and_table(tmp_path):
+    folder = dataset(tmp_path / "set")
+    save(folder / "masks" / "a.png", np.zeros((32, 32), dtype=np.uint8))
+    opened = open_dataset(folder)
+    prompts = {item.name: HEADING.prompts for item in opened.items}
+    scored = [image for image, _ in evaluate(opened, prompts, FakeMethod())]
+    counts = build(HEADING, scored)["counts"]
+    assert (counts["target_absent"], counts["target_absent_and_found"]) == (1, 1)
+    words = " ".join(rendered(scores_table(HEADING, scored)).split())
+    assert "target absent on 1 images, found there all the same on 1" in words
 
 
 def test_refused_images_are_listed_with_their_reason(scored):

@@ -107,6 +107,7 @@ def test_equal_prompts_are_encoded_once_and_before_the_first_image(tmp_path):
 @pytest.mark.parametrize("prompt", ["", "   ", "x" * 10_000])
 def test_an_unusable_prompt_is_an_error_before_any_image(tmp_path, prompt):
     method = FakeMethod()
+    opened = open_dataset(dataset(tmp_path))
     with pytest.raises(PromptError):
-        run(dataset(tmp_path), (prompt,), method)
+        evaluate(opened, {item.name: (prompt,) for item in opened.items}, method)
     assert method.seeds == []
