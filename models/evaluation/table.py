@@ -71,7 +71,8 @@ def _caption(scored: Sequence[Scored]) -> str:
     caption = f"{len(scored)} images of {patients} patients: {counts}; {seconds:.2f} s per image"
     absent = [image for image in scored if image.absent]
     if absent:
-        caption += f"; target absent on {len(absent)} images, found there all the same on {statuses(absent)['found']}"
+        alarms = statuses(absent)["found"]
+        caption += f"; target absent on {len(absent)} images, found there all the same on {alarms}"
     return caption
 
 
