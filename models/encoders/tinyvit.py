@@ -10,6 +10,7 @@ Upstream: LiteMedSAM, branch of bowang-lab/MedSAM (Apache-2.0).
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -115,9 +116,7 @@ class TinyVitTower(nn.Module):
         for stem in (trunk.patch_embed.conv1, trunk.patch_embed.conv2):
             stem.conv = nn.Conv2d(stem.conv.in_channels, stem.conv.out_channels, 1, bias=False)
         # Upstream keeps the resolution where the width becomes 320; timm would halve it once more.
-        last = trunk.get_submodule("stages.3.downsample.conv2.conv")
-        assert isinstance(last, nn.Conv2d)
-        last.stride = (1, 1)
+        cast(nn.Conv2d, trunk.get_submodule("stages.3.downsample.conv2.conv")).stride = (1, 1)
         self.patch_embed = trunk.patch_embed
         self.stages = trunk.stages
         self.neck = nn.Sequential(
