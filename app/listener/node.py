@@ -9,6 +9,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
 from app.config import Config
+from app.delivery.sender import send_at_once
 from app.listener.arming import Arming
 from app.listener.instance import Received, read_received
 from app.listener.receiving import claim, receive_into
@@ -70,6 +71,7 @@ class Node:
             (self._config.host, self._config.port),
             block=False,
             evt_handlers=[
+                (evt.EVT_CONN_OPEN, send_at_once),
                 (evt.EVT_REJECTED, self._on_rejected),
                 (evt.EVT_C_STORE, self._on_store),
             ],

@@ -11,6 +11,7 @@ import struct
 import tempfile
 import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -39,20 +40,24 @@ class ReceivingFile:
 
     @property
     def file(self) -> Self:
-        """Itself: pynetdicom flushes ``file.file`` after every fragment; one flush at the end is enough."""
+        """Itself: pynetdicom flushes ``file.file`` after every fragment."""
         return self
-
-    def flush(self) -> None:
-        """Do nothing: see :meth:`finish`."""
 
     def write(self, data: bytes) -> int:
         """Write, remembering a full disk for the answer instead of raising into the reactor."""
+        self._attempt(lambda: self._stream.write(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Hand everything written to the operating system."""
+        self._attempt(self._stream.flush)
+
+    def _attempt(self, action: Callable[[], object]) -> None:
         if self._error is None:
             try:
-                self._stream.write(data)
+                action()
             except OSError as error:
                 self._error = error
-        return len(data)
 
     def finish(self) -> None:
         """Bring every byte to the disk and close.

@@ -15,7 +15,8 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS generations (
     study TEXT NOT NULL, number INTEGER NOT NULL, key TEXT NOT NULL, state TEXT NOT NULL, code TEXT,
     reason TEXT, quiet_at TEXT NOT NULL, updated_at TEXT NOT NULL, forced INTEGER NOT NULL DEFAULT 0,
-    attempt INTEGER NOT NULL DEFAULT 0, deaths INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (study, number));
+    attempt INTEGER NOT NULL DEFAULT 0, deaths INTEGER NOT NULL DEFAULT 0,
+    inside INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (study, number));
 CREATE TABLE IF NOT EXISTS instances (
     study TEXT NOT NULL, sop_instance TEXT NOT NULL, number INTEGER NOT NULL,
     PRIMARY KEY (study, sop_instance));

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.log import short
@@ -24,6 +24,7 @@ class Generation:
     forced: bool = False
     attempt: int = 0
     deaths: int = 0
+    updated_at: datetime = field(default_factory=now)
 
     @property
     def key(self) -> str:
@@ -107,13 +108,39 @@ class Generations:
         )
         return state
 
+    def enter(self, generation: Generation) -> int:
+        """Record that a worker begins what could kill it; return how many deaths this study has caused.
+
+        A worker that entered and never left has died in there.
+        """
+        where = (generation.study, generation.number)
+        with self._database.transaction() as db:
+            db.execute(
+                "UPDATE generations SET deaths = deaths + inside, inside = 1 WHERE study = ? AND number = ?",
+                where,
+            )
+            return self._one(db, *where).deaths
+
+    def leave(self, generation: Generation) -> None:
+        """Record that the worker survived."""
+        with self._database.transaction() as db:
+            db.execute(
+                "UPDATE generations SET inside = 0 WHERE study = ? AND number = ?",
+                (generation.study, generation.number),
+            )
+
+    def leave_all(self) -> None:
+        """Record that the worker is stopped on purpose, so that its end does not count as a death."""
+        with self._database.transaction() as db:
+            db.execute("UPDATE generations SET inside = 0")
+
     def retry(self, generation: Generation) -> Generation:
         """Give a dead letter another life: final results and deliveries made stay, failures are forgotten."""
         where = (generation.study, generation.number)
         with self._database.transaction() as db:
             self._move(db, generation, Event.RETRIED, None, "")
             db.execute(
-                "UPDATE generations SET forced = 1, attempt = attempt + 1, deaths = 0 "
+                "UPDATE generations SET forced = 1, attempt = attempt + 1, deaths = 0, inside = 0 "
                 "WHERE study = ? AND number = ?",
                 where,
             )
@@ -143,6 +170,7 @@ class Generations:
                 bool(row["forced"]),
                 row["attempt"],
                 row["deaths"],
+                datetime.fromisoformat(row["updated_at"]),
             )
             for row in rows
         )

@@ -40,6 +40,7 @@ class Delivery:
     """One object on its way to one AE; ``state`` is ``pending``, ``sent`` or ``failed``."""
 
     sop_instance: str
+    kind: str
     ae: str
     state: str
     path: Path
@@ -49,7 +50,7 @@ class Delivery:
 
 
 _SELECT_DELIVERIES = """
-SELECT d.sop_instance, d.ae, d.state, o.path, d.attempts, d.code, d.reason
+SELECT d.sop_instance, o.kind, d.ae, d.state, o.path, d.attempts, d.code, d.reason
 FROM deliveries d JOIN objects o ON o.sop_instance = d.sop_instance WHERE o.study = ? AND o.number = ?
 ORDER BY d.ae, o.kind DESC, d.sop_instance
 """
@@ -118,27 +119,6 @@ class Results:
             ).fetchone()
             return None if row["number"] is None else int(row["number"])
 
-    def start(self, generation: Generation, run: Run) -> int:
-        """Record that a run starts; return how often a worker has died in runs of this generation."""
-        with self._database.transaction() as db:
-            where = (generation.study, generation.number)
-            row = db.execute(
-                "SELECT state FROM runs WHERE study = ? AND number = ? AND series = ? AND task = ?",
-                (*where, run.series, run.task),
-            ).fetchone()
-            if row["state"] == RunState.STARTED:  # and nobody finished it
-                db.execute("UPDATE generations SET deaths = deaths + 1 WHERE study = ? AND number = ?", where)
-            self._set(db, generation, run, RunState.STARTED, None, "", {})
-            deaths = db.execute(
-                "SELECT deaths FROM generations WHERE study = ? AND number = ?", where
-            ).fetchone()
-            return int(deaths["deaths"])
-
-    def interrupt(self) -> None:
-        """Record that running runs are stopped on purpose, so that a restart does not count as a death."""
-        with self._database.transaction() as db:
-            db.execute("UPDATE runs SET state = ? WHERE state = ?", (RunState.PLANNED, RunState.STARTED))
-
     def finish(  # the columns of one row
         self,
         generation: Generation,
@@ -201,6 +181,7 @@ class Results:
             return tuple(
                 Delivery(
                     row["sop_instance"],
+                    row["kind"],
                     row["ae"],
                     row["state"],
                     Path(row["path"]),

@@ -64,18 +64,14 @@ RETRIABLE = frozenset(state for state, event in TRANSITIONS if event is Event.RE
 
 
 class RunState(StrEnum):
-    """Where one task on one series is. Only the first two may still change."""
+    """Where one task on one series is. Only ``planned`` may still change."""
 
     PLANNED = "planned"
-    STARTED = "started"
     FOUND = "found"
     NOTHING_FOUND = "nothing-found"
     UNCHANGED = "unchanged"  # an earlier generation answered it from the very same instances
     REFUSED = "refused"
     FAILED = "failed"
-
-
-OPEN_RUNS = frozenset({RunState.PLANNED, RunState.STARTED})
 
 
 def next_state(state: State, event: Event) -> State:

@@ -1,0 +1,1 @@
+"""Delivery: results are written once to the outbox and sent from there until the destination has them."""

@@ -1,0 +1,84 @@
+"""The worker: the durable engine, and the models, loaded once and kept warm."""
+
+import fcntl
+import logging
+import os
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from app.config import Config
+from app.study.steps import Graph, Outcome, Steps
+from models.errors import Code, ConfigError
+from operators.task import Task
+
+logger = logging.getLogger(__name__)
+
+
+def load_graph(config: Config) -> Graph:
+    """Load the models and return the graph that uses them.
+
+    Raises
+    ------
+    ModelError
+        A model file is missing or not the one its bundle names.
+    """
+    from app.application import RunContext, run_task
+    from models.bundles.bundle import load_bundle
+    from models.method import Method
+
+    method = Method(load_bundle(config.models.bundle, config.models.directory, config.models.device))
+
+    def graph(
+        input_folder: Path,
+        output_folder: Path,
+        series: str,
+        task: Task,
+        quiet_at: datetime,
+        generation: int,
+        replaces: str | None,
+    ) -> Outcome:
+        context = RunContext(method, quiet_at, config.application.version, generation, replaces)
+        return run_task(input_folder, output_folder, series, task, context)
+
+    return graph
+
+
+def work(config: Config, stop: threading.Event) -> None:
+    """Load, say when ready, work until ``stop``, and end the process: a running graph cannot be stopped.
+
+    Raises
+    ------
+    ConfigError
+        Another worker is at work on the same state folder.
+    ModelError
+        The bundle cannot be loaded.
+    """
+    from app.study import retention, workflow
+
+    with _only_worker(config.storage.root):
+        steps = Steps(config, load_graph(config))
+        workflow.launch(config, steps)
+        logger.info("worker ready: bundle %s, %d tasks", config.models.bundle, len(config.tasks))
+        while not stop.wait(retention.EVERY_SECONDS):
+            retention.sweep(config, steps)
+        # What was interrupted is taken up by the next worker and is nobody's fault.
+        steps.generations.leave_all()
+        logger.info("worker stopped")
+        logging.shutdown()
+        os._exit(0)
+
+
+def _only_worker(root: Path) -> IO[bytes]:
+    """Take the lock of the state folder; it falls with the process, however that ends."""
+    root.mkdir(parents=True, exist_ok=True)
+    lock = (root / "worker.lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise ConfigError(
+            Code.CONFIG_INVALID, f"another worker is at work on {root}; stop it, or set storage.root"
+        ) from error
+    return lock
