@@ -27,7 +27,7 @@ def naive(
             if not negatives:
                 continue
             norm = sum(math.exp(beta * value) for value in negatives)
-            weights = [len(negatives) * math.exp(beta * l) / norm for l in negatives]
+            weights = [len(negatives) * math.exp(beta * value) / norm for value in negatives]
             total += -row[i] + math.log(
                 sum(w * math.exp(value) for w, value in zip(weights, negatives, strict=True))
             )

@@ -38,7 +38,7 @@ def test_an_object_is_found_where_it_is_also_on_an_image_that_is_not_square(
 
 
 def test_two_objects_are_one_segment_and_never_half_probable(method: Method) -> None:
-    """Members take the maximum over components: averaging boxes of different components would give 0.5 each."""
+    """Members take the maximum over components: averaging their boxes would give 0.5 each."""
     vote = run(method, picture(64, 64, [(0, 24, 16, 40), (40, 24, 64, 48)]), "bright")
     assert vote.probability[32, 8] > 0.8
     assert vote.probability[32, 52] > 0.8

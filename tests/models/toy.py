@@ -14,7 +14,7 @@ GRID = 8
 
 
 class ToyEncoder:
-    """Reads one thing: how bright a place is. The prompt 'bright' means it, any other prompt means nothing."""
+    """Reads how bright a place is. The prompt 'bright' means that, any other prompt nothing."""
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """First axis for 'bright', second for everything else."""
