@@ -46,7 +46,6 @@ def picture_of(stack: ImageStack, finding: PlaneFinding, provenance: Provenance)
     description = provenance.series_description("SC", needs_review([finding]))
     result = _capture(stack, [plane], provenance, pixels, rule, description)
     result.BurnedInAnnotation = tags.text(plane.instance.header, "BurnedInAnnotation") or "YES"
-    result.SourceImageSequence = [_reference(plane)]
     refer_to_frame(result, plane)
     return result
 
@@ -177,6 +176,7 @@ def _refine(
     by_instance = {plane.instance.sop_instance_uid: plane for plane in planes}
     series.ReferencedInstanceSequence = [_reference(plane) for plane in by_instance.values()]
     result.ReferencedSeriesSequence = [series]
+    result.SourceImageSequence = [_reference(plane) for plane in by_instance.values()]
 
 
 def _reference(plane: Slice) -> Dataset:

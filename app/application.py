@@ -1,0 +1,265 @@
+"""The method as a MONAI Deploy application: reading :meth:`TextSegApplication.compose` shows all of it.
+
+The same application serves the worker, ``textseg run`` and a MAP container. It runs again and again in one
+warm process, also from a thread; one run at a time, because holoscan's paths are process-wide.
+"""
+
+import logging
+import os
+import resource
+import threading
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import torch  # noqa: F401  # brings the CUDA runtime library that holoscan loads at import
+from monai.deploy.conditions import CountCondition  # type: ignore[attr-defined]
+from monai.deploy.core import Application, RuntimeEnv  # type: ignore[attr-defined]
+
+from models.errors import Code, InputError
+from models.method import Method
+from operators.coarse_mask_operator import CoarseMaskOperator
+from operators.findings import mean_entropy
+from operators.image_stack_operator import ImageStackOperator
+from operators.load_study_operator import LoadStudyOperator
+from operators.parametric_map_writer_operator import ParametricMapWriterOperator
+from operators.plane_stream_operator import PlaneStreamOperator
+from operators.provenance import ModelUse, Provenance
+from operators.references import picture_spacing
+from operators.run_record import Progress, RunRecord
+from operators.saliency_operator import SaliencyOperator
+from operators.sam_operator import SamOperator
+from operators.secondary_capture import note
+from operators.secondary_capture_writer_operator import SecondaryCaptureWriterOperator
+from operators.segmentation_writer_operator import SegmentationWriterOperator
+from operators.select_series_operator import SelectSeriesOperator
+from operators.slices import slices_of
+from operators.stack import PictureStack, VolumeStack
+from operators.study import read_folder
+from operators.task import Task
+from operators.vote_operator import VoteOperator
+
+logger = logging.getLogger(__name__)
+
+STACK_BYTES = 32 << 20
+"""holoscan's recommended minimum; below it long graphs can crash."""
+
+
+def _quiet(done: int, total: int) -> None:
+    logger.debug("plane %d of %d", done, total)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What a run needs besides its input: the method, and what dates and UIDs are made of.
+
+    ``quiet_at`` is the moment the study became quiet; ``replaces`` the "hh:mm" of the result that a later
+    ``generation`` replaces. ``results`` counts pictures of this study that already got a result from this
+    task; ``progress`` is called after every plane with the number done and the total.
+    """
+
+    method: Method
+    quiet_at: datetime
+    software_version: str
+    generation: int = 0
+    replaces: str | None = None
+    results: int = 0
+    progress: Progress = field(default=_quiet, repr=False)
+
+
+@dataclass(frozen=True)
+class TaskOutcome:
+    """What came out of one task on one series; ``files`` lie in the output folder.
+
+    ``volume_ml`` is known for volumes, ``area_mm2`` for pictures with a pixel spacing, ``area_px`` for the
+    others. ``uncertainty`` is the mean entropy over the mask in bits. ``unwritten`` names pictures (SOP
+    Instance UID) with findings beyond the task's ``max_results_per_study``.
+    """
+
+    series_instance_uid: str
+    task: str
+    status: str
+    code: Code | None
+    reason: str
+    files: tuple[Path, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    sop_instance_uids: tuple[str, ...] = ()
+    images_found: int = 0
+    volume_ml: float | None = None
+    area_mm2: float | None = None
+    area_px: int | None = None
+    uncertainty: float | None = None
+    unwritten: tuple[str, ...] = ()
+
+
+class TextSegApplication(Application):  # type: ignore[misc]
+    """One task on one series: from a folder of DICOM files to result objects."""
+
+    def __init__(self, series_instance_uid: str, provenance: Provenance, context: RunContext) -> None:
+        self.series_instance_uid = series_instance_uid
+        self.provenance = provenance
+        self.context = context
+        self.record = RunRecord(Path(RuntimeEnv().output), context.progress)
+        super().__init__([])
+
+    def compose(self) -> None:
+        """Load study, select series, volume, saliency, coarse mask, SAM, vote, writers."""
+        record, method, task = self.record, self.context.method, self.provenance.task
+        prompts = self.provenance.prompts
+        limit = max(0, task.max_results_per_study - self.context.results)
+
+        path = Path(RuntimeEnv().input)
+        load = LoadStudyOperator(self, record, "load", CountCondition(self, 1), path=path)
+        select = SelectSeriesOperator(self, record, "select", self.series_instance_uid)
+        volume = ImageStackOperator(self, record, "volume", task.window)
+        planes = PlaneStreamOperator(self, record, "planes", prompts, task.seed)
+        saliency = SaliencyOperator(self, record, "saliency", method, prompts)
+        coarse = CoarseMaskOperator(self, record, "coarse", method)
+        sam = SamOperator(self, record, "sam", method)
+        vote = VoteOperator(self, record, "vote", method)
+        seg = SegmentationWriterOperator(self, record, "seg", self.provenance, limit)
+        pm = ParametricMapWriterOperator(self, record, "pm", self.provenance, limit)
+        sc = SecondaryCaptureWriterOperator(self, record, "sc", self.provenance, limit)
+
+        self.add_flow(load, select, {("folder", "folder")})
+        self.add_flow(select, volume, {("series", "series")})
+        self.add_flow(volume, planes, {("stack", "stack")})
+        self.add_flow(planes, saliency, {("plane", "plane")})
+        self.add_flow(saliency, coarse, {("saliency", "saliency")})
+        self.add_flow(coarse, sam, {("coarse", "coarse")})
+        self.add_flow(sam, vote, {("members", "members")})
+        for writer in (seg, pm, sc):
+            self.add_flow(volume, writer, {("stack", "stack")})
+            self.add_flow(vote, writer, {("findings", "findings")})
+
+
+_one_run_at_a_time = threading.Lock()
+
+
+def run_task(
+    input_folder: Path, output_folder: Path, series_instance_uid: str, task: Task, context: RunContext
+) -> TaskOutcome:
+    """Run the graph once, for one series and one task, and say what came out.
+
+    A series that cannot be processed is an outcome ("refused", with its code), not an exception.
+
+    Raises
+    ------
+    PromptError, ModelError
+        When the request or the bundle is wrong, whatever the series.
+    """
+    output_folder.mkdir(parents=True, exist_ok=True)
+    provenance = provenance_of(task, context)
+    with _one_run_at_a_time:
+        _prepare_holoscan(input_folder, output_folder)
+        application = TextSegApplication(series_instance_uid, provenance, context)
+        try:
+            application.run()
+        except InputError as error:
+            return _refused(application.record, input_folder, series_instance_uid, provenance, error)
+    return _outcome(application.record, series_instance_uid, task)
+
+
+def provenance_of(task: Task, context: RunContext) -> Provenance:
+    """Return everything that decides the voxels of a result of ``task``."""
+    bundle = context.method.bundle
+    models = tuple(
+        ModelUse(model.name, model.version, model.sha256, model.licence, model.source)
+        for model in bundle.models
+    )
+    return Provenance(
+        task=task,
+        bundle=bundle.name,
+        bundle_version=bundle.version,
+        bundle_digest=bundle.digest,
+        models=models,
+        settings=context.method.settings.record(),
+        software_version=context.software_version,
+        quiet_at=context.quiet_at,
+        generation=context.generation,
+        replaces=context.replaces,
+    )
+
+
+def _prepare_holoscan(input_folder: Path, output_folder: Path) -> None:
+    """Set what holoscan reads from the process: paths, log level, stack."""
+    os.environ["HOLOSCAN_INPUT_PATH"] = str(input_folder)
+    os.environ["HOLOSCAN_OUTPUT_PATH"] = str(output_folder)
+    os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "OFF")
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    if soft == resource.RLIM_INFINITY or soft >= STACK_BYTES:
+        return
+    if hard == resource.RLIM_INFINITY or hard >= STACK_BYTES:
+        resource.setrlimit(resource.RLIMIT_STACK, (STACK_BYTES, hard))
+    else:
+        logger.warning("the stack limit is %d kB; run `ulimit -s 32768` before starting", soft >> 10)
+
+
+def _outcome(record: RunRecord, series_instance_uid: str, task: Task) -> TaskOutcome:
+    findings, stack = record.findings, record.stack
+    if findings is None or stack is None:
+        raise RuntimeError("the graph ended before its last plane without raising an error")
+    found = findings.found
+    outcome = TaskOutcome(
+        series_instance_uid=series_instance_uid,
+        task=task.name,
+        status="found" if found else "nothing-found",
+        code=None if found else findings.code,
+        reason="" if found else _NOTHING[findings.code],
+        files=tuple(record.files),
+        seconds=dict(record.seconds),
+        sop_instance_uids=tuple(record.sop_instance_uids),
+        images_found=len(found),
+        uncertainty=mean_entropy(found),
+        unwritten=tuple(record.unwritten),
+    )
+    if not found:
+        return outcome
+    if isinstance(stack, VolumeStack):
+        return replace(outcome, volume_ml=findings.pixels * stack.grid.voxel_ml)
+    spacings = [picture_spacing(stack.planes[plane.plane]) for plane in found]
+    if any(spacing is None for spacing in spacings):
+        return replace(outcome, area_px=findings.pixels)
+    areas = (
+        int(plane.masks.any(axis=0).sum()) * spacing[0] * spacing[1]
+        for plane, spacing in zip(found, spacings, strict=True)
+        if spacing is not None
+    )
+    return replace(outcome, area_mm2=sum(areas))
+
+
+_NOTHING = {
+    Code.TARGET_ABSENT: "No image shows what the prompt names.",
+    Code.NO_COMPONENT: "The saliency map has no confident component.",
+    Code.NO_MASK: "No pixel is more likely inside the target than outside.",
+}
+
+
+def _refused(
+    record: RunRecord,
+    input_folder: Path,
+    series_instance_uid: str,
+    provenance: Provenance,
+    error: InputError,
+) -> TaskOutcome:
+    """Report a refusal, as a Secondary Capture too where the task asks for that and a patient is known."""
+    if provenance.task.on_failure == "sc" and error.code is not Code.PATIENT_MIXED:
+        folder = read_folder(input_folder)
+        known = [series for series in folder.series if series.series_instance_uid == series_instance_uid]
+        for series in known:
+            planes = tuple(plane for instance in series.instances for plane in slices_of(instance))
+            if planes:
+                stack = PictureStack(series, planes)
+                record.write(
+                    note(stack, provenance, "Not processed", [str(error.code)]), "SC", provenance.task.name
+                )
+    return TaskOutcome(
+        series_instance_uid=series_instance_uid,
+        task=provenance.task.name,
+        status="refused",
+        code=error.code,
+        reason=error.message,
+        files=tuple(record.files),
+        seconds=dict(record.seconds),
+        sop_instance_uids=tuple(record.sop_instance_uids),
+    )

@@ -1,0 +1,26 @@
+"""What flows between the operators while a stack is worked off, plane by plane."""
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from models.contracts import Image
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneImage:
+    """One plane of a stack of ``total``: its index, its (H, W, 3) uint8 image and its seed per target."""
+
+    index: int
+    total: int
+    image: Image = field(repr=False)
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Stage(Generic[T]):
+    """What a stage of the method says about one plane: one result per target."""
+
+    plane: PlaneImage
+    targets: tuple[T, ...]

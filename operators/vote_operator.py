@@ -1,0 +1,47 @@
+"""Average the members to masks and entropy, and gather the planes of a stack."""
+
+from collections import Counter
+
+import numpy as np
+from monai.deploy.core import Fragment  # type: ignore[attr-defined]
+
+from models.errors import Code
+from models.method import Members, Method
+from operators.findings import Findings, PlaneFinding, crop_finding
+from operators.graph_operator import GraphOperator
+from operators.messages import Stage
+from operators.run_record import RunRecord
+
+
+class VoteOperator(GraphOperator):
+    """Emits the findings of the stack after its last plane.
+
+    Several targets are decided alone, each by its own mean probability > 0.5; where they overlap, a voxel
+    belongs to all of them.
+    """
+
+    stage = "vote"
+    inputs = ("members",)
+    output = "findings"
+
+    def __init__(self, fragment: Fragment, record: RunRecord, name: str, method: Method) -> None:
+        self.method = method
+        self.planes: list[PlaneFinding] = []
+        self.absent: Counter[Code] = Counter()
+        super().__init__(fragment, record, name)
+
+    def process(self, members: Stage[Members]) -> Findings | None:
+        """Vote on one plane; after the last one return what was found."""
+        plane = members.plane
+        votes = [self.method.vote(target) for target in members.targets]
+        self.absent.update(vote.status for vote in votes if vote.status is not None)
+        masks = np.stack([vote.mask for vote in votes])
+        finding = crop_finding(plane.index, masks, np.stack([vote.entropy for vote in votes]))
+        if finding is not None:
+            self.planes.append(finding)
+        self.record.progress(plane.index + 1, plane.total)
+        if plane.index + 1 < plane.total:
+            return None
+        findings = Findings(tuple(self.planes), tuple(sorted(self.absent.items())))
+        self.record.findings = findings
+        return findings
