@@ -180,8 +180,7 @@ def _position_faults(slices: Sequence[Slice]) -> Iterable[GeometryFault]:
         places = ", ".join(f"{along[order][index]:.2f} mm" for index in twins[:3])
         yield GeometryFault(
             Code.GEOMETRY_DUPLICATE_POSITION,
-            f"{len(twins)} slice positions are taken twice (at {places} along the slice normal, by "
-            f"{_names(pairs)}).",
+            f"Duplicate positions: {len(twins)} (at {places} along the slice normal, {_names(pairs)}).",
         )
     kept = [0, *(index + 1 for index, gap in enumerate(gaps) if gap >= DUPLICATE_MM)]
     unique = [ordered[index] for index in kept]
@@ -214,7 +213,7 @@ def _gap_faults(slices: Sequence[Slice], gaps: npt.NDArray[np.float64]) -> Itera
     ]
     yield GeometryFault(
         Code.GEOMETRY_MISSING_SLICE,
-        f"{int(missing.sum())} slices are missing at a slice distance of {step:.2f} mm ({_names(holes)}).",
+        f"Missing slices: {int(missing.sum())} at a slice distance of {step:.2f} mm ({_names(holes)}).",
     )
 
 

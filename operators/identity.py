@@ -4,6 +4,7 @@ Identity is copied verbatim from the very series used, valid or not: an archive 
 """
 
 import copy
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 
@@ -63,10 +64,12 @@ def copy_identity(result: Dataset, source: Dataset) -> None:
 
 
 def local_time(moment: datetime, source: Dataset) -> datetime:
-    """Return ``moment`` in the time zone that the source's TimezoneOffsetFromUTC names, if it names one."""
+    """Return ``moment`` without zone, in the source's TimezoneOffsetFromUTC or else this machine's zone."""
     text = tags.text(source, "TimezoneOffsetFromUTC")
-    if moment.tzinfo is None or len(text) != 5 or text[0] not in "+-" or not text[1:].isdigit():
-        return moment.replace(tzinfo=None)
+    if moment.tzinfo is None:
+        return moment
+    if re.fullmatch(r"[+-](0\d|1[0-4])[0-5]\d", text) is None:
+        return moment.astimezone().replace(tzinfo=None)
     offset = timedelta(hours=int(text[1:3]), minutes=int(text[3:]))
     zone = timezone(-offset if text[0] == "-" else offset)
     return moment.astimezone(zone).replace(tzinfo=None)

@@ -4,10 +4,13 @@ These are the shapes of ``tasks:`` in app.yaml. They live here, and not with the
 because the graph and the writers need them and must not know where they came from.
 """
 
+import hashlib
 import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from models.errors import Code, PromptError
 
 PROMPT_MAX_CHARACTERS = 1000
 """Longer than any sentence of the papers' prompt sets; SegmentDescription (ST) holds 1024."""
@@ -107,3 +110,33 @@ class Task(Frozen):
     max_minutes: Annotated[float, Field(gt=0)] = 60.0
     priority: Annotated[int, Field(ge=1, le=100)] = 50
     seed: int = 0
+
+
+PROMPTED = CodedConcept(value="PROMPTED", scheme="99TEXTSEG", meaning="Structure named by a text prompt")
+"""Category of what is asked for in free words: an SCT code would claim more than is known."""
+
+
+def prompt_task(prompt: str) -> Task:
+    """Return the task that asks one free prompt of every series.
+
+    Raises
+    ------
+    PromptError
+        PROMPT_EMPTY or PROMPT_TOO_LONG.
+    """
+    words = " ".join(prompt.split())
+    if not words:
+        raise PromptError(Code.PROMPT_EMPTY, "The prompt is empty; say in words what to segment.")
+    if len(prompt) > PROMPT_MAX_CHARACTERS:
+        raise PromptError(
+            Code.PROMPT_TOO_LONG,
+            f"The prompt has {len(prompt)} characters; at most {PROMPT_MAX_CHARACTERS} are used. Shorten it.",
+        )
+    slug = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:20].rstrip("-")
+    value = "P" + hashlib.sha256(words.encode()).hexdigest()[:12].upper()
+    segment = Segment(
+        label=words[:20].strip(),
+        category=PROMPTED,
+        type=CodedConcept(value=value, scheme="99TEXTSEG", meaning=words[:64].strip()),
+    )
+    return Task(name=slug or "prompt", all=True, targets=(Target(segment=segment, prompts=(prompt,)),))
