@@ -20,10 +20,12 @@ class PlaneFinding:
     """Masks and entropy of one plane, cropped to the rectangle that holds them.
 
     ``masks`` is (targets, h, w) bool, ``entropy`` (targets, h, w) float32 in bits; pixel (0, 0) of both lies
-    at (``top``, ``left``) of the plane. ``plane`` is the index in the stack.
+    at (``top``, ``left``) of the plane. ``plane`` is the index in the stack, ``window`` the rule by which
+    its values became the image that was judged.
     """
 
     plane: int
+    window: str
     top: int
     left: int
     masks: BoolArray
@@ -57,16 +59,16 @@ class PlaneFinding:
         return self.left + int(self.masks.shape[2])
 
 
-def crop_finding(plane: int, masks: BoolArray, entropy: FloatArray) -> PlaneFinding | None:
+def crop_finding(plane: int, window: str, masks: BoolArray, entropy: FloatArray) -> PlaneFinding | None:
     """Crop (targets, rows, columns) masks and entropy to what matters; None when nothing does."""
     floored = np.where(entropy >= ENTROPY_FLOOR_BITS, entropy, np.float32(0))
     matters: BoolArray = np.any(masks | (floored > 0), axis=0)
     if not matters.any():
         return None
     rows, columns = np.flatnonzero(matters.any(axis=1)), np.flatnonzero(matters.any(axis=0))
-    window = np.s_[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    box = np.s_[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return PlaneFinding(
-        plane, int(rows[0]), int(columns[0]), masks[window].copy(), floored[window].astype(np.float32)
+        plane, window, int(rows[0]), int(columns[0]), masks[box].copy(), floored[box].astype(np.float32)
     )
 
 

@@ -10,11 +10,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class PlaneImage:
-    """One plane of a stack of ``total``: its index, its (H, W, 3) uint8 image and its seed per target."""
+    """One plane of a stack of ``total``: (H, W, 3) uint8 image, rule of its window, a seed per target."""
 
     index: int
     total: int
     image: Image = field(repr=False)
+    window: str
     seeds: tuple[int, ...]
 
 

@@ -43,9 +43,9 @@ class PlaneStreamOperator(GraphOperator):
         if self.stack is None:
             return None
         total = len(self.stack.planes)
-        image = self.stack.image(self.next)
-        seeds = tuple(image_seed(image, group, self.seed) for group in self.prompts)
-        plane = PlaneImage(self.next, total, image, seeds)
+        view = self.stack.view(self.next)
+        seeds = tuple(image_seed(view.image, group, self.seed) for group in self.prompts)
+        plane = PlaneImage(self.next, total, view.image, view.window.rule, seeds)
         self.next += 1
         if self.next == total:
             self.more.disable_tick()

@@ -38,13 +38,18 @@ _HEAT = np.array([(0, 0, 0), (70, 0, 110), (190, 40, 90), (250, 140, 30), (255, 
 def picture_of(stack: ImageStack, finding: PlaneFinding, provenance: Provenance) -> SCImage:
     """Return the Secondary Capture of one plane: outline of the mask on the left, entropy on the right."""
     plane = stack.planes[finding.plane]
-    image = stack.image(finding.plane)
-    mask: npt.NDArray[np.bool_] = np.any(finding.full_masks(*image.shape[:2]), axis=0)
-    panels = [outline(image, mask), heat(image, finding.full_entropy(*image.shape[:2]))]
-    pixels = side_by_side(panels, _caption(provenance))
-    rule = stack.window_of(finding.plane).rule
+    image, rows, columns = stack.view(finding.plane).image, plane.instance.rows, plane.instance.columns
+    scale = min(1.0, PANEL / max(rows, columns))
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    shown = np.asarray(Picture.fromarray(image).resize(size, Picture.Resampling.BILINEAR), dtype=np.uint8)
+    mask = np.any(finding.full_masks(rows, columns), axis=0).astype(np.uint8)
+    outlined = outline(
+        shown, np.asarray(Picture.fromarray(mask).resize(size, Picture.Resampling.NEAREST)) > 0
+    )
+    entropy = Picture.fromarray(finding.full_entropy(rows, columns)).resize(size, Picture.Resampling.BILINEAR)
+    pixels = side_by_side([outlined, heat(shown, np.asarray(entropy))], _caption(provenance))
     description = provenance.series_description("SC", needs_review([finding]))
-    result = _capture(stack, [plane], provenance, pixels, rule, description)
+    result = _capture(stack, [plane], provenance, pixels, finding.window, description)
     result.BurnedInAnnotation = tags.text(plane.instance.header, "BurnedInAnnotation") or "YES"
     refer_to_frame(result, plane)
     return result
@@ -76,11 +81,7 @@ def outline(image: Pixels, mask: npt.NDArray[np.bool_]) -> Pixels:
     tinted = image.copy()
     colour = np.array(_MASK_COLOUR, dtype=np.float64)
     tinted[mask] = (0.7 * image[mask] + 0.3 * colour).astype(np.uint8)
-    width = max(1, max(image.shape[:2]) // 400)
-    inner = mask.copy()
-    for _ in range(width):
-        inner = _eroded(inner)
-    tinted[mask & ~inner] = colour.astype(np.uint8)
+    tinted[mask & ~_eroded(_eroded(mask))] = colour.astype(np.uint8)
     return tinted
 
 
@@ -96,17 +97,14 @@ def heat(image: Pixels, entropy: npt.NDArray[np.float32]) -> Pixels:
 
 def side_by_side(panels: Sequence[Pixels], caption: str) -> Pixels:
     """Join panels of one size under a strip with the caption and above one with the warning."""
-    scale = min(1.0, PANEL / max(panels[0].shape[:2]))
-    size = (max(1, round(panels[0].shape[1] * scale)), max(1, round(panels[0].shape[0] * scale)))
-    width = max(size[0] * len(panels), PANEL)
-    page = Picture.new("RGB", (width, size[1] + 2 * _STRIP))
+    height, width = panels[0].shape[:2]
+    page = Picture.new("RGB", (max(width * len(panels), PANEL), height + 2 * _STRIP))
     for number, panel in enumerate(panels):
-        resized = Picture.fromarray(panel).resize(size, Picture.Resampling.BILINEAR)
-        page.paste(resized, (number * width // len(panels), _STRIP))
+        page.paste(Picture.fromarray(panel), (number * page.width // len(panels), _STRIP))
     draw = ImageDraw.Draw(page)
     draw.text((8, 6), _drawable(caption), fill=(230, 230, 230), font=ImageFont.load_default(14))
     warning = f"{NOT_FOR_DIAGNOSTIC_USE}   left: mask   right: uncertainty (bright: members disagree)"
-    draw.text((8, size[1] + _STRIP + 6), warning, fill=(255, 210, 60), font=ImageFont.load_default(14))
+    draw.text((8, height + _STRIP + 6), warning, fill=(255, 210, 60), font=ImageFont.load_default(14))
     return np.asarray(page, dtype=np.uint8)
 
 

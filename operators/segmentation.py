@@ -52,7 +52,7 @@ def picture_segmentation(stack: PictureStack, finding: PlaneFinding, provenance:
     itself is written: origin (0, 0, 0), rows along x, columns along y, the picture's pixel spacing.
     """
     plane = stack.planes[finding.plane]
-    rule = stack.window_of(finding.plane).rule
+    rule = finding.window
     uid = provenance.instance_uid("SEG", [plane.reference], rule)
     source, spacing = picture_source(plane)
     masks = finding.full_masks(plane.instance.rows, plane.instance.columns)

@@ -20,6 +20,14 @@ from operators.study import Series
 
 
 @dataclass(frozen=True, eq=False)
+class View:
+    """One plane as the method sees it: (H, W, 3) uint8 RGB, and the window that made it."""
+
+    image: Image = field(repr=False)
+    window: Window
+
+
+@dataclass(frozen=True, eq=False)
 class VolumeStack:
     """The slices of a volume, ascending along the slice normal.
 
@@ -32,14 +40,9 @@ class VolumeStack:
     values: npt.NDArray[np.float32] = field(repr=False)
     window: Window
 
-    def image(self, index: int) -> Image:
-        """Return slice ``index`` as (H, W, 3) uint8 RGB, windowed for display."""
-        return display(self.values[index], self.window)
-
-    def window_of(self, index: int) -> Window:
-        """Return the window of slice ``index``: that of the volume."""
-        del index
-        return self.window
+    def view(self, index: int) -> View:
+        """Return slice ``index`` as the method sees it."""
+        return View(display(self.values[index], self.window), self.window)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,21 +53,14 @@ class PictureStack:
     planes: tuple[Slice, ...]
     window_name: str = "auto"
 
-    def image(self, index: int) -> Image:
-        """Return picture ``index`` as (H, W, 3) uint8 RGB, a grey one windowed for display."""
+    def view(self, index: int) -> View:
+        """Decode picture ``index`` and return it as the method sees it: a grey one windowed for display."""
         plane = self.planes[index]
         if is_colour(plane):
-            return read_colour(plane)
+            return View(read_colour(plane), IDENTITY)
         values = read_values(plane)
-        return display(values, self._choose(plane, values))
-
-    def window_of(self, index: int) -> Window:
-        """Return the window of picture ``index``."""
-        plane = self.planes[index]
-        return IDENTITY if is_colour(plane) else self._choose(plane, read_values(plane))
-
-    def _choose(self, plane: Slice, values: npt.NDArray[np.float32]) -> Window:
-        return choose_window(values, plane.instance.modality, self.window_name, voi_window(plane))
+        window = choose_window(values, plane.instance.modality, self.window_name, voi_window(plane))
+        return View(display(values, window), window)
 
 
 ImageStack: TypeAlias = VolumeStack | PictureStack

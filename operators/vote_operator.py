@@ -36,7 +36,8 @@ class VoteOperator(GraphOperator):
         votes = [self.method.vote(target) for target in members.targets]
         self.absent.update(vote.status for vote in votes if vote.status is not None)
         masks = np.stack([vote.mask for vote in votes])
-        finding = crop_finding(plane.index, masks, np.stack([vote.entropy for vote in votes]))
+        entropy = np.stack([vote.entropy for vote in votes])
+        finding = crop_finding(plane.index, plane.window, masks, entropy)
         if finding is not None:
             self.planes.append(finding)
         self.record.progress(plane.index + 1, plane.total)
