@@ -95,7 +95,8 @@ def judge(question: Question, received: Sequence[Path], told: Told) -> Answer:
     uncertainty = told.uncertainty if status == FOUND else None
     if status == FOUND and "PM" in objects:
         uncertainty = placement.mean_inside(objects["PM"], objects["SEG"], sources)
-    return Answer(question, status, extent, uncertainty, told.seconds, tuple(received), tuple(problems))
+    named = tuple(f"{question.task}: {problem}" for problem in problems)
+    return Answer(question, status, extent, uncertainty, told.seconds, tuple(received), named)
 
 
 def _expected_kinds(status: str, source: Dataset) -> set[str]:

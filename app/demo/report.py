@@ -4,24 +4,24 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydicom import dcmread
 from rich.table import Table
 
 from app.demo.answers import Answer
 from app.demo.validate import kind, validator
-from pydicom import dcmread
 
 SCHEMA_VERSION = 1
+NOTICEABLE_SECONDS = 0.05
 
 
 def table(answers: Sequence[Answer]) -> Table:
-    """Return study, prompt, status, area or volume, mean uncertainty and seconds per stage, a row per answer."""
+    """Return a row per answer: study, prompt, status, size, mean uncertainty, seconds per stage, objects."""
     result = Table(title="What came back over DICOM", title_justify="left", show_lines=True)
-    result.add_column("study")
-    result.add_column("prompt", overflow="fold")
-    result.add_column("status")
-    result.add_column("size", justify="right")
+    for heading in ("study", "prompt", "status"):
+        result.add_column(heading)
+    result.add_column("size", justify="right", no_wrap=True)
     result.add_column("mean uncertainty", justify="right")
-    result.add_column("seconds per stage")
+    result.add_column("seconds per stage", no_wrap=True)
     result.add_column("objects")
     for answer in answers:
         result.add_row(
@@ -30,10 +30,17 @@ def table(answers: Sequence[Answer]) -> Table:
             _status(answer),
             "-" if answer.extent is None else f"{answer.extent[0]:.1f} {answer.extent[1]}",
             "-" if answer.uncertainty is None else f"{answer.uncertainty:.3f} bit",
-            "\n".join(f"{stage} {seconds:.1f}" for stage, seconds in answer.seconds.items()),
+            _stages(answer),
             " ".join(sorted(kind(dcmread(path, stop_before_pixels=True)) for path in answer.files)),
         )
     return result
+
+
+def _stages(answer: Answer) -> str:
+    """Return a line per stage that took noticeable time, and their sum."""
+    shown = [(stage, value) for stage, value in answer.seconds.items() if value >= NOTICEABLE_SECONDS]
+    rows = [*shown, ("total", sum(answer.seconds.values()))]
+    return "\n".join(f"{stage:<8} {value:6.1f}" for stage, value in rows)
 
 
 def _status(answer: Answer) -> str:

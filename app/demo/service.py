@@ -1,6 +1,5 @@
 """The real service for the demonstration: `textseg serve` in a process and on ports of its own."""
 
-import json
 import os
 import signal
 import socket
@@ -12,7 +11,9 @@ from typing import Any, Self
 
 import yaml
 
+from app.config import load_config
 from app.demo.archive import LOOPBACK
+from app.status import listing
 
 AE_TITLE = "TEXTSEG"
 ARCHIVE_NAME = "ARCHIVE"
@@ -20,11 +21,10 @@ ARCHIVE_NAME = "ARCHIVE"
 
 TASKS = Path(__file__).with_name("tasks.yaml")
 STOP_SECONDS = 30
-STATUS_SECONDS = 60
 
 
 class ServiceError(Exception):
-    """The service ended, or cannot be asked; the message ends with the last lines of its log."""
+    """The service ended, or does not answer; the message ends with the last lines of its log."""
 
 
 def free_port() -> int:
@@ -111,18 +111,9 @@ class Service:
             return ""
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
-    def status(self) -> Any:  # noqa: ANN401 - JSON
-        """Return what `textseg status --json` says."""
-        result = subprocess.run(
-            self._command("status", "--json"),
-            capture_output=True,
-            text=True,
-            timeout=STATUS_SECONDS,
-            check=False,
-        )
-        if result.returncode:
-            raise ServiceError(f"`textseg status` failed: {result.stderr.strip()}\n{self.tail()}")
-        return json.loads(result.stdout)
+    def status(self) -> list[dict[str, Any]]:
+        """Return what `textseg status --json` prints."""
+        return listing(load_config(site=self.config))
 
     def _command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "app.cli", *arguments, "--config", str(self.config)]

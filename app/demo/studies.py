@@ -24,7 +24,7 @@ ABDOMEN = "explicit_VR-UN.dcm"
 HEAD = "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 """ICBM 152 2009a nonlinear symmetric T1 template, brain only, 1 mm, uint8, as nilearn ships it."""
 
-SLICE_DISTANCE_MM = 8
+SLICE_DISTANCE_MM = 12
 MISSING = "the demo's images come with the packages pydicom-data and nilearn: run `make setup`"
 
 

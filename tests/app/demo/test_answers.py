@@ -9,7 +9,7 @@ from pydicom import dcmread
 
 from app.demo import answers
 from app.demo.answers import FOUND, NO_ANSWER, NOTHING_FOUND, Told
-from app.demo.studies import write_studies
+from app.demo.studies import SLICE_DISTANCE_MM, write_studies
 from app.demo.validate import conformance, validator
 from operators.findings import Findings, PlaneFinding
 from operators.parametric_map import entropy_map
@@ -36,7 +36,8 @@ def provenance(name: str) -> Provenance:
 def finding(plane: int) -> PlaneFinding:
     masks = np.zeros((1, HEIGHT, WIDTH), bool)
     masks[0, 5:35, 5:25] = True
-    return PlaneFinding(plane, 60, 50, masks, np.where(masks, np.float32(0.25), np.float32(0.75)))
+    entropy = np.where(masks, np.float32(0.25), np.float32(0.75))
+    return PlaneFinding(plane=plane, window="a window", top=60, left=50, masks=masks, entropy=entropy)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_a_segmented_volume_is_accepted_and_measured(asked, brain):
 
     assert answer.problems == ()
     assert answer.status == FOUND
-    assert answer.extent == (pytest.approx(2 * 30 * 20 * 1.0 * 8 / 1000), "ml")
+    assert answer.extent == (pytest.approx(2 * 30 * 20 * SLICE_DISTANCE_MM / 1000), "ml")
     assert answer.uncertainty == pytest.approx(0.25)
 
 
