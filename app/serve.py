@@ -20,6 +20,7 @@ _LONGEST_WAIT = 60.0
 _STEADY = 300.0
 """A process that ran for so many seconds is restarted at once, not with the wait of its last failures."""
 _STOP_WITHIN = 30.0
+_HEAD_START = 2.0
 
 
 def stop_requested() -> threading.Event:
@@ -99,7 +100,8 @@ def serve(config: Config) -> None:
     log_to_stderr()
     stop = stop_requested()
     logger.info("serving from process %d, state in %s", os.getpid(), config.storage.root)
-    children = [_Child("listener", listener), _Child("worker", worker)]
+    # The worker imports for many seconds; the listener answers before that.
+    children = [_Child("listener", listener), _Child("worker", worker, due=time.monotonic() + _HEAD_START)]
     while not stop.wait(0.2):
         for child in children:
             child.tend(config)

@@ -4,14 +4,12 @@ import fcntl
 import logging
 import os
 import threading
-from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from app.config import Config
-from app.study.steps import Graph, Outcome, Steps
+from app.study.steps import Graph, Outcome, Request, Steps
 from models.errors import Code, ConfigError
-from operators.task import Task
 
 logger = logging.getLogger(__name__)
 
@@ -30,17 +28,16 @@ def load_graph(config: Config) -> Graph:
 
     method = Method(load_bundle(config.models.bundle, config.models.directory, config.models.device))
 
-    def graph(
-        input_folder: Path,
-        output_folder: Path,
-        series: str,
-        task: Task,
-        quiet_at: datetime,
-        generation: int,
-        replaces: str | None,
-    ) -> Outcome:
-        context = RunContext(method, quiet_at, config.application.version, generation, replaces)
-        return run_task(input_folder, output_folder, series, task, context)
+    def graph(request: Request) -> Outcome:
+        context = RunContext(
+            method,
+            request.quiet_at,
+            config.application.version,
+            request.generation,
+            request.replaces,
+            request.results,
+        )
+        return run_task(request.input_folder, request.output_folder, request.series, request.task, context)
 
     return graph
 

@@ -83,7 +83,9 @@ def _date(text: str) -> date | None:
 def _run(decision: PlannedRun) -> Run:
     instances = sorted(instance.sop_instance_uid for instance in decision.series.instances)
     digest = hashlib.sha256("\n".join(instances).encode()).hexdigest()
-    state = RunState.REFUSED if decision.decision is Decision.REFUSED else RunState.PLANNED
+    # Where the task wants a note about a refusal in the archive, the graph runs, refuses and writes it.
+    refused = decision.decision is Decision.REFUSED and decision.task.on_failure == "none"
+    state = RunState.REFUSED if refused else RunState.PLANNED
     code = decision.code if state is RunState.REFUSED else None
     reason = decision.reason if state is RunState.REFUSED else ""
     return Run(decision.series_instance_uid, decision.task.name, digest, state, code, reason)

@@ -7,6 +7,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -54,27 +55,40 @@ class Outcome(Protocol):
         """The objects it wrote."""
 
 
-class Graph(Protocol):
-    """One run of the MONAI Deploy graph: one task on one series, in a warm process."""
+@dataclass(frozen=True)
+class Request:
+    """One graph run: one task on one series of the instances in ``input_folder``.
 
-    def __call__(
-        self,
-        input_folder: Path,
-        output_folder: Path,
-        series: str,
-        task: Task,
-        quiet_at: datetime,
-        generation: int,
-        replaces: str | None,
-    ) -> Outcome:
-        """Write the objects of the run into ``output_folder``; raises TextsegError."""
+    ``replaces`` is hh:mm of the generation whose result of this task is replaced, if any; ``results`` counts
+    the images of this generation that got a result from the task already.
+    """
+
+    input_folder: Path
+    output_folder: Path
+    series: str
+    task: Task
+    quiet_at: datetime
+    generation: int
+    replaces: str | None
+    results: int
+
+
+Graph = Callable[[Request], Outcome]
+"""Runs the MONAI Deploy graph in this warm process; writes objects into ``output_folder``."""
+
+_TOLD = ("seconds", "images_found", "unwritten", "volume_ml", "area_mm2", "area_px", "uncertainty")
 
 
 def _details(outcome: Outcome) -> dict[str, object]:
     """Return what of an outcome is worth a place in the study list."""
-    names = ("seconds", "volume_ml", "area_mm2", "area_px", "uncertainty")
-    found = {name: getattr(outcome, name, None) for name in names}
+    found = {name: getattr(outcome, name, None) for name in _TOLD}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _images(run: Run) -> int:
+    """Return how many images of a run have a result."""
+    found, unwritten = run.details.get("images_found", 0), run.details.get("unwritten", ())
+    return (found if isinstance(found, int) else 0) - (len(unwritten) if isinstance(unwritten, list) else 0)
 
 
 def _destinations(task: Task, kind: str) -> tuple[str, ...]:
@@ -197,7 +211,7 @@ class Steps:
         output = self._work(generation) / "output"
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
-        outcome = self._graph(
+        request = Request(
             self._work(generation) / "input",
             output,
             run.series,
@@ -205,7 +219,9 @@ class Steps:
             generation.quiet_at,
             generation.number,
             self._replaced(generation, run),
+            sum(_images(other) for other in self.results.runs(generation) if other.task == run.task),
         )
+        outcome = self._graph(request)
         published = publish(outcome.files, self._config.storage.outbox / generation.key)
         objects = [ResultObject(uid, kind, path, _destinations(task, kind)) for uid, kind, path in published]
         state = RunState(outcome.status)

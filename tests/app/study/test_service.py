@@ -17,31 +17,11 @@ from app.status import retry
 from app.study import workflow
 from app.study.generations import Generation
 from app.study.states import State
-from app.study.steps import Graph, Steps
+from app.study.steps import Graph, Request, Steps
 from models.errors import Code, InputError
 from tests.app.graphs import FakeGraph, FakeOutcome
 from tests.app.peers import Archive, archive, config_in, free_port, send, ultrasound, wait_for
-
-TASK: dict[str, Any] = {
-    "name": "mass",
-    "when": {"modality": ["US"]},
-    "all": True,
-    "targets": [
-        {
-            "segment": {
-                "label": "Mass",
-                "category": {
-                    "value": "49755003",
-                    "scheme": "SCT",
-                    "meaning": "Morphologically Abnormal Structure",
-                },
-                "type": {"value": "4147007", "scheme": "SCT", "meaning": "Mass"},
-            },
-            "prompts": ["a mass"],
-        }
-    ],
-    "destinations": [{"ae": "PACS", "accepts": ["SEG", "PM", "SC", "SR"]}],
-}
+from tests.app.tasks import TASK
 
 
 @dataclass
@@ -142,10 +122,8 @@ def test_late_instance_of_a_series_replaces_its_result_under_new_uids(tmp_path: 
         earlier = running_service.wait(study, State.DONE)
         send(running_service.config, ultrasound(study, first.SeriesInstanceUID, InstanceNumber=2))
         running_service.wait(study, State.DONE, 1)
-        assert [(call[2], call[3]) for call in graph.calls] == [
-            (0, None),
-            (1, earlier.quiet_at.strftime("%H:%M")),
-        ]
+        calls = [(call.generation, call.replaces) for call in graph.calls]
+        assert calls == [(0, None), (1, earlier.quiet_at.strftime("%H:%M"))]
         assert len(running_service.archive.instances()) == 4
 
 
@@ -236,13 +214,6 @@ def test_unusable_images_are_kept_and_refused_with_their_code(
         assert kept.is_file()
 
 
-def failing(error: Exception) -> Graph:
-    def graph(*_: object) -> FakeOutcome:
-        raise error
-
-    return graph
-
-
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -256,10 +227,10 @@ def test_graph_that_raises_is_a_dead_letter_and_the_next_study_is_processed(
     working = FakeGraph()
     bad = ultrasound()
 
-    def graph(input_folder: Path, output_folder: Path, series: str, *rest: Any) -> FakeOutcome:
-        if series == bad.SeriesInstanceUID:
+    def graph(request: Request) -> FakeOutcome:
+        if request.series == bad.SeriesInstanceUID:
             raise error
-        return working(input_folder, output_folder, series, *rest)
+        return working(request)
 
     with service(tmp_path, graph) as running_service:
         send(running_service.config, bad)
