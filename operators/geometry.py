@@ -21,7 +21,9 @@ Affine = npt.NDArray[np.float64]
 COSINE_TOLERANCE = 1e-3
 """Direction cosines written with three decimals still agree."""
 SPACING_TOLERANCE = 0.1
-"""Of the slice distance: positions are often rounded to 0.1 mm, and a missing slice changes it by 1."""
+"""Of the slice distance by which a gap may differ; a missing slice changes it by 1."""
+ROUNDING_MM = 0.11
+"""By which a gap may differ as well (at most a quarter of it): positions are often rounded to 0.1 mm."""
 DUPLICATE_MM = 1e-2
 """Positions closer than this along the normal are the same position."""
 TILT_DEGREES = 1.0
@@ -249,7 +251,7 @@ def _tilt_degrees(slices: Sequence[Slice], normal: npt.NDArray[np.float64]) -> f
 
 
 def _tolerance(step: float) -> float:
-    return max(2 * DUPLICATE_MM, SPACING_TOLERANCE * step)
+    return max(SPACING_TOLERANCE * step, min(ROUNDING_MM, step / 4))
 
 
 def _widest(slices: Sequence[Slice], gaps: npt.NDArray[np.float64]) -> str:

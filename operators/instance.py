@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pydicom
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
@@ -33,6 +34,7 @@ MAX_FRAME_PIXELS = 1 << 26
 MAX_FILE_PIXELS = 1 << 29
 """537 million samples: 2 GiB once read as float32."""
 _UNDEFINED = 0xFFFFFFFF
+_SERIES_INSTANCE_UID = 0x0020000E
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +148,7 @@ def _read_header(path: Path, file: BinaryIO) -> FileDataset:
         warnings.simplefilter("ignore")
         warnings.filterwarnings("error", message=r"(Unexpected )?[Ee]nd of file")
         try:
-            return pydicom.dcmread(file, stop_before_pixels=True)
+            found = pydicom.dcmread(file, stop_before_pixels=True)
         except (UserWarning, EOFError, struct.error, zlib.error) as error:
             raise _truncated(path, "its header ends in the middle of an element", _series_of(path)) from error
         except (InvalidDicomError, *tags.UNREADABLE) as error:
@@ -154,6 +156,18 @@ def _read_header(path: Path, file: BinaryIO) -> FileDataset:
                 Code.FILE_NOT_DICOM,
                 f"{path.name} begins like a DICOM file but its header cannot be parsed; send it again.",
             ) from error
+    last = max(found.keys(), default=None)
+    if last is not None and _is_cut(found.get_item(last)):
+        series = tags.text(found, "SeriesInstanceUID") if last != _SERIES_INSTANCE_UID else ""
+        raise _truncated(path, "its header ends in the middle of an element", series)
+    return found
+
+
+def _is_cut(element: object) -> bool:
+    """Tell whether the file ended before the value of its last element did."""
+    if not isinstance(element, RawDataElement) or element.value is None:
+        return False
+    return len(element.value) < element.length < _UNDEFINED
 
 
 def _series_of(path: Path) -> str:
@@ -188,10 +202,9 @@ _READABLE = frozenset(
 
 def _require_pixels(path: Path, file: BinaryIO, found: FileDataset) -> None:
     series = tags.text(found, "SeriesInstanceUID")
-    expected = _expected_bytes(path, found, series)
     syntax = UID(found.file_meta.TransferSyntaxUID)
     if syntax == DeflatedExplicitVRLittleEndian:
-        _require_deflated_pixels(path, expected, series)
+        _require_deflated_pixels(path, _expected_bytes(path, found, series), series)
         return
     order = ">" if syntax == ExplicitVRBigEndian else "<"
     element = file.read(12)
@@ -206,6 +219,7 @@ def _require_pixels(path: Path, file: BinaryIO, found: FileDataset) -> None:
         file.seek(-4, 1)
     else:
         length = struct.unpack(order + "I", element[8:12])[0]
+    expected = _expected_bytes(path, found, series)
     if length == _UNDEFINED:
         _require_fragments(path, file, series)
     else:

@@ -1,0 +1,83 @@
+"""dcmqi, an independent reader, puts every voxel of our objects at the same place in the body."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from operators.parametric_map import entropy_map
+from operators.segmentation import volume_segmentation
+from operators.stack import build_stack
+from operators.study import read_folder
+from tests.operators.results import asymmetric, mask_volume, points_of, provenance
+from tests.operators.synthetic import enhanced, volume
+
+BIN = Path(sys.executable).parent
+
+pytestmark = pytest.mark.skipif(not (BIN / "segimage2itkimage").exists(), reason="dcmqi is not installed")
+
+LAYOUTS = {
+    "axial": {},
+    "oblique": {"row": (0.96, 0.28, 0.0), "column": (-0.28, 0.96, 0.0)},
+    "coronal": {"row": (1.0, 0.0, 0.0), "column": (0.0, 0.0, -1.0)},
+    "flipped": {"row": (-1.0, 0.0, 0.0), "column": (0.0, 1.0, 0.0)},
+}
+
+
+@pytest.fixture(params=[*LAYOUTS, "enhanced"])
+def stack(request, tmp_path):
+    if request.param == "enhanced":
+        enhanced(tmp_path / "in" / "x.dcm")
+    else:
+        volume(tmp_path / "in", **LAYOUTS[request.param])
+    (series,) = read_folder(tmp_path / "in").series
+    return build_stack(series)
+
+
+def read_by_dcmqi(tool, result, folder):
+    """Return the voxels (slices, rows, columns) that the tool reads, and their affine to LPS millimetres."""
+    path, out = folder / "result.dcm", folder / "out"
+    out.mkdir()
+    result.save_as(path, enforce_file_format=True)
+    command = [
+        BIN / tool,
+        "--inputDICOM",
+        path,
+        "--outputDirectory",
+        out,
+        "--outputType",
+        "nrrd",
+        "--prefix",
+        "p",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (found,) = sorted(out.glob("*.nrrd"))
+    image = sitk.ReadImage(str(found))
+    directions = np.asarray(image.GetDirection()).reshape(3, 3) * np.asarray(image.GetSpacing())
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = directions[:, ::-1], image.GetOrigin()
+    return sitk.GetArrayFromImage(image), affine
+
+
+def test_a_segmentation_is_the_same_set_of_points(stack, tmp_path):
+    findings = asymmetric(stack)
+    voxels, affine = read_by_dcmqi(
+        "segimage2itkimage", volume_segmentation(stack, findings, provenance()), tmp_path
+    )
+    assert points_of(voxels > 0, affine) == points_of(mask_volume(stack, findings), stack.grid.affine)
+
+
+def test_a_parametric_map_has_the_same_values_at_the_same_points(stack, tmp_path):
+    findings = asymmetric(stack)
+    voxels, affine = read_by_dcmqi("paramap2itkimage", entropy_map(stack, findings, provenance()), tmp_path)
+    whole = np.zeros(stack.grid.shape, dtype=np.float32)
+    for finding in findings.planes:
+        whole[finding.plane] = finding.full_entropy(*stack.grid.shape[1:])
+    for level in np.unique(whole[whole > 0]):
+        here = np.isclose(voxels, level, atol=1e-6)
+        assert points_of(here, affine) == points_of(whole == level, stack.grid.affine)
+    assert np.count_nonzero(voxels) == np.count_nonzero(whole)

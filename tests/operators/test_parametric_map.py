@@ -1,0 +1,138 @@
+"""The Parametric Map holds the entropy in float32, ascending, at the right places, and says its limits."""
+
+import io
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+
+from operators.findings import ENTROPY_FLOOR_BITS, crop_finding
+from operators.parametric_map import entropy_map
+from operators.stack import build_stack
+from operators.study import read_folder
+from tests.operators.results import asymmetric, provenance
+from tests.operators.synthetic import enhanced, volume
+
+OBLIQUE = {"row": (0.96, 0.28, 0.0), "column": (-0.28, 0.96, 0.0)}
+FLIPPED = {"row": (-1.0, 0.0, 0.0), "column": (0.0, 1.0, 0.0)}
+
+
+def made(path, **changes):
+    (series,) = read_folder(path).series
+    stack = build_stack(series)
+    findings = asymmetric(stack)
+    buffer = io.BytesIO()
+    entropy_map(stack, findings, provenance(**changes)).save_as(buffer, enforce_file_format=True)
+    return stack, findings, buffer.getvalue()
+
+
+def entropy_points(stack, findings):
+    whole = np.zeros(stack.grid.shape, dtype=np.float32)
+    for finding in findings.planes:
+        whole[finding.plane] = finding.full_entropy(*stack.grid.shape[1:])
+    return valued_points(whole, stack.grid.affine)
+
+
+def valued_points(values, affine):
+    index = np.argwhere(values > 0)
+    places = np.round(index @ affine[:3, :3].T + affine[:3, 3], 2) + 0.0
+    return {tuple(place): values[tuple(at)] for at, place in zip(index, places.tolist(), strict=True)}
+
+
+@pytest.mark.parametrize("layout", [{}, OBLIQUE, FLIPPED], ids=["axial", "oblique", "flipped"])
+def test_every_value_lies_at_its_point_in_the_body(tmp_path, layout):
+    volume(tmp_path, **layout)
+    stack, findings, content = made(tmp_path)
+    read = hd.imread(io.BytesIO(content)).get_volume()
+    assert valued_points(read.array, read.affine) == pytest.approx(entropy_points(stack, findings))
+
+
+@pytest.mark.parametrize("layout", [{}, OBLIQUE, FLIPPED], ids=["axial", "oblique", "flipped"])
+def test_frames_are_stored_ascending_along_the_slice_normal(tmp_path, layout):
+    volume(tmp_path, **layout)
+    stack, findings, content = made(tmp_path)
+    read = pydicom.dcmread(io.BytesIO(content))
+    frames = read.PerFrameFunctionalGroupsSequence
+    cosines = np.asarray(stack.planes[0].orientation)
+    normal = np.cross(cosines[:3], cosines[3:])
+    along = [
+        np.asarray(frame.PlanePositionSequence[0].ImagePositionPatient, float) @ normal for frame in frames
+    ]
+    assert np.all(np.diff(along) > 0)
+    assert [frame.FrameContentSequence[0].DimensionIndexValues for frame in frames] == [1, 2, 3]
+    first = findings.planes[0]
+    assert read.pixel_array.dtype == np.float32
+    assert read.pixel_array[0].max() == first.entropy.max()
+    assert read.pixel_array[1].max() == 0
+
+
+def test_the_map_is_cropped_and_says_so(tmp_path):
+    volume(tmp_path)
+    content = made(tmp_path)[2]
+    read = pydicom.dcmread(io.BytesIO(content))
+    assert (read.NumberOfFrames, read.Rows, read.Columns) == (3, 15, 22)
+    description = read.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].DerivationDescription
+    assert "slices 2 to 4 of 6, rows 3 to 17 of 40, columns 5 to 26 of 48" in description
+    assert f"below {ENTROPY_FLOOR_BITS} are 0" in description
+
+
+def test_each_frame_names_the_slice_it_was_made_of(tmp_path):
+    volume(tmp_path)
+    stack, _, content = made(tmp_path)
+    frames = pydicom.dcmread(io.BytesIO(content)).PerFrameFunctionalGroupsSequence
+    for frame, plane in zip(frames, stack.planes[1:4], strict=True):
+        source = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        assert source.ReferencedSOPInstanceUID == plane.instance.sop_instance_uid
+        assert source.PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
+
+
+def test_a_map_of_an_enhanced_source_names_its_frames(tmp_path):
+    stack, findings, content = made(enhanced(tmp_path / "x.dcm"))
+    read = hd.imread(io.BytesIO(content))
+    grid = read.get_volume()
+    assert valued_points(grid.array, grid.affine) == pytest.approx(entropy_points(stack, findings))
+    frame = read.PerFrameFunctionalGroupsSequence[0]
+    source = frame.DerivationImageSequence[0].SourceImageSequence[0]
+    assert source.ReferencedFrameNumber == stack.planes[1].frame + 1
+
+
+def test_the_quantity_is_declared_as_a_private_code_in_bits(tmp_path):
+    volume(tmp_path)
+    read = pydicom.dcmread(io.BytesIO(made(tmp_path)[2]))
+    mapping = read.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
+    quantity = mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0]
+    assert quantity.CodingSchemeDesignator == "99TEXTSEG"
+    assert "bits" in quantity.CodeMeaning
+    assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "1"
+    assert read.CodingSchemeIdentificationSequence[0].CodingSchemeDesignator == "99TEXTSEG"
+    assert read.SharedFunctionalGroupsSequence[0].FrameAnatomySequence
+    assert read.SeriesDescription == "AI liver PM - NOT FOR DIAGNOSTIC USE"
+    assert read.ContentQualification == "RESEARCH"
+
+
+def test_two_runs_give_the_same_bytes_and_a_new_generation_a_new_uid(tmp_path):
+    volume(tmp_path)
+    first, second = made(tmp_path)[2], made(tmp_path)[2]
+    assert first == second
+    later = pydicom.dcmread(io.BytesIO(made(tmp_path, generation=1, replaces="10:15")[2]))
+    assert later.SOPInstanceUID != pydicom.dcmread(io.BytesIO(first)).SOPInstanceUID
+    assert later.SeriesDescription.endswith("(replaces 10:15)")
+
+
+def test_cropping_keeps_masks_and_doubt_and_drops_the_rest():
+    masks = np.zeros((1, 20, 30), dtype=np.bool_)
+    masks[0, 4:6, 7:9] = True
+    entropy = np.full((1, 20, 30), ENTROPY_FLOOR_BITS / 2, dtype=np.float32)
+    entropy[0, 10, 3] = 0.5
+    finding = crop_finding(2, "w", masks, entropy)
+    assert (finding.top, finding.bottom, finding.left, finding.right) == (4, 11, 3, 9)
+    np.testing.assert_array_equal(finding.full_masks(20, 30), masks)
+    whole = finding.full_entropy(20, 30)
+    assert whole[10, 3] == np.float32(0.5)
+    assert np.count_nonzero(whole) == 1
+
+
+def test_a_plane_without_mask_and_doubt_leaves_nothing():
+    nothing = np.zeros((1, 4, 4), dtype=np.float32)
+    assert crop_finding(0, "w", nothing > 0, nothing) is None
