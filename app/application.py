@@ -6,7 +6,6 @@ warm process, also from a thread; one run at a time, because holoscan's paths ar
 
 import logging
 import os
-import resource
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,6 +15,7 @@ import torch  # noqa: F401  # brings the CUDA runtime library that holoscan load
 from monai.deploy.conditions import CountCondition  # type: ignore[attr-defined]
 from monai.deploy.core import Application, RuntimeEnv  # type: ignore[attr-defined]
 
+from app.stack_limit import raise_stack_limit
 from models.errors import Code, InputError
 from models.method import Method
 from operators.coarse_mask_operator import CoarseMaskOperator
@@ -40,9 +40,6 @@ from operators.task import Task
 from operators.vote_operator import VoteOperator
 
 logger = logging.getLogger(__name__)
-
-STACK_BYTES = 32 << 20
-"""holoscan's recommended minimum; below it long graphs can crash."""
 
 
 def _quiet(done: int, total: int) -> None:
@@ -182,17 +179,11 @@ def provenance_of(task: Task, context: RunContext) -> Provenance:
 
 
 def _prepare_holoscan(input_folder: Path, output_folder: Path) -> None:
-    """Set what holoscan reads from the process: paths, log level, stack."""
+    """Set what holoscan reads from the process. Its log would repeat our messages without our format."""
+    raise_stack_limit()
     os.environ["HOLOSCAN_INPUT_PATH"] = str(input_folder)
     os.environ["HOLOSCAN_OUTPUT_PATH"] = str(output_folder)
     os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "OFF")
-    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    if soft == resource.RLIM_INFINITY or soft >= STACK_BYTES:
-        return
-    if hard == resource.RLIM_INFINITY or hard >= STACK_BYTES:
-        resource.setrlimit(resource.RLIMIT_STACK, (STACK_BYTES, hard))
-    else:
-        logger.warning("the stack limit is %d kB; run `ulimit -s 32768` before starting", soft >> 10)
 
 
 def _outcome(record: RunRecord, series_instance_uid: str, task: Task) -> TaskOutcome:

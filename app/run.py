@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.config import Config
 from app.run_report import Entry, Report, outcome_entry, planned_entry
+from app.stack_limit import raise_stack_limit
 from models.errors import Code, ConfigError, InputError
 from operators.selection import Decision, PlannedRun, plan
 from operators.study import Folder, read_folder
@@ -79,6 +80,7 @@ def _process(
     """Run what the plan runs, in its order; load the models only if there is anything to run."""
     if not any(_needs_graph(run) for run in selected):
         return tuple(planned_entry(run) for run in selected)
+    raise_stack_limit()
     from app.application import run_task
 
     context = _context(selected, config)

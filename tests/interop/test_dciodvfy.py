@@ -37,7 +37,7 @@ def complaints(path):
 
 
 SOURCES = {
-    "CT": lambda folder: volume(folder),
+    "CT": volume,
     "MR": lambda folder: volume(folder, modality="MR", row=(0.96, 0.28, 0.0), column=(-0.28, 0.96, 0.0)),
     "one CT slice": lambda folder: [path.unlink() for path in volume(folder)[1:]],
     "Enhanced CT": lambda folder: enhanced(folder / "x.dcm"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK
 
 from operators.parametric_map import entropy_map
 from operators.segmentation import volume_segmentation
@@ -56,11 +56,11 @@ def read_by_dcmqi(tool, result, folder):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (found,) = sorted(out.glob("*.nrrd"))
-    image = sitk.ReadImage(str(found))
+    image = SimpleITK.ReadImage(str(found))
     directions = np.asarray(image.GetDirection()).reshape(3, 3) * np.asarray(image.GetSpacing())
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = directions[:, ::-1], image.GetOrigin()
-    return sitk.GetArrayFromImage(image), affine
+    return SimpleITK.GetArrayFromImage(image), affine
 
 
 def test_a_segmentation_is_the_same_set_of_points(stack, tmp_path):
