@@ -1,7 +1,8 @@
 """C-STORE as a user: one association, every instance counted by its own answer.
 
 pynetdicom now and then loses a response: ``send_c_store`` returns an empty data set and the association is
-gone. So an instance is delivered only when its own answer said so; the rest goes on a new association.
+gone. So an instance is delivered only when its own answer said so; the rest goes on a new association, at
+once while that makes progress.
 """
 
 import logging
@@ -54,12 +55,11 @@ def send_files(paths: Sequence[Path], ae: AE, calling: str, timeout: float) -> l
     items = [_item(path) for path in paths]
     answers: list[Answer] = []
     while len(answers) < len(items):
-        batch = _batch(items[len(answers) :])
-        made = _send_batch(batch, ae, calling, timeout)
-        answers += made
-        if len(made) < len(batch):
+        made = _send_batch(_batch(items[len(answers) :]), ae, calling, timeout)
+        if not made:
             lost = "the association ended before its answer"
-            answers += [Answer(item.path, Verdict.AGAIN, lost) for item in items[len(answers) :]]
+            return answers + [Answer(item.path, Verdict.AGAIN, lost) for item in items[len(answers) :]]
+        answers += made
     return answers
 
 

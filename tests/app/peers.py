@@ -2,7 +2,7 @@
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import yaml
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage, generate_uid
-from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, UltrasoundImageStorage, generate_uid
+from pynetdicom import AE, DEFAULT_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 from pynetdicom.association import Association
 
 from app.config import Config, load_config
@@ -89,7 +89,8 @@ def ultrasound(
 def association(config: Config, calling: str = CALLING, called: str | None = None) -> Iterator[Association]:
     """Open an association with the listener for the images of this module."""
     entity = AE(ae_title=calling)
-    entity.add_requested_context(UltrasoundImageStorage, ExplicitVRLittleEndian)
+    for sop_class in (UltrasoundImageStorage, MRImageStorage):
+        entity.add_requested_context(sop_class, ExplicitVRLittleEndian)
     entity.add_requested_context("1.2.840.10008.1.1")
     listener = config.listener
     opened = entity.associate("127.0.0.1", listener.port, ae_title=called or listener.ae_title)
@@ -117,22 +118,31 @@ def wait_for(condition: Callable[[], object], seconds: float = 20.0, what: str =
 
 @dataclass
 class Archive:
-    """A DICOM node that keeps what it receives, and answers as it is told to."""
+    """A DICOM node that keeps what it receives, and answers and breaks off as it is told to."""
 
     port: int
     received: list[Dataset] = field(default_factory=list)
     answer: Callable[[Dataset, int], int] = lambda _image, _count: 0x0000
+    breaks_after: int | None = None
 
     def instances(self) -> dict[str, Dataset]:
         return {str(image.SOPInstanceUID): image for image in self.received}
 
 
 @contextlib.contextmanager
-def archive(port: int | None = None, contexts: list[str] | None = None) -> Iterator[Archive]:
-    """Run an archive on loopback that accepts every storage class, or only ``contexts``."""
+def archive(
+    port: int | None = None,
+    classes: Sequence[str] | None = None,
+    syntaxes: Sequence[str] | None = None,
+    calling: Sequence[str] = (),
+) -> Iterator[Archive]:
+    """Run an archive on loopback that accepts every storage class and uncompressed syntax, or less."""
     node = Archive(port or free_port())
 
     def store(event: evt.Event) -> int:
+        if node.breaks_after is not None and len(node.received) >= node.breaks_after:
+            event.assoc.abort()
+            return 0xC000
         image = event.dataset
         image.file_meta = event.file_meta
         status = node.answer(image, len(node.received))
@@ -141,12 +151,11 @@ def archive(port: int | None = None, contexts: list[str] | None = None) -> Itera
         return status
 
     entity = AE(ae_title="PACS")
-    classes = contexts or [str(context.abstract_syntax) for context in AllStoragePresentationContexts]
-    for sop_class in classes:
-        entity.add_supported_context(sop_class)
-    server = entity.start_server(
-        ("127.0.0.1", node.port), block=False, evt_handlers=[(evt.EVT_C_STORE, store)]
-    )
+    entity.require_calling_aet = list(calling)
+    for sop_class in classes or [str(context.abstract_syntax) for context in AllStoragePresentationContexts]:
+        entity.add_supported_context(sop_class, list(syntaxes or DEFAULT_TRANSFER_SYNTAXES))
+    handlers = [(evt.EVT_C_STORE, store)]
+    server = entity.start_server(("127.0.0.1", node.port), block=False, evt_handlers=handlers)
     assert server is not None
     try:
         yield node

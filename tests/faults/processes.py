@@ -30,11 +30,11 @@ class Process:
     def said(self, words: str) -> bool:
         return words in self.log.read_text(errors="replace")
 
-    def wait_ready(self, seconds: float = 300.0) -> None:
+    def wait_ready(self, seconds: float = 600.0) -> None:
         wait_for(lambda: self.said(" ready") or self._process.poll() is not None, seconds, "ready")
         assert self._process.poll() is None, self.log.read_text(errors="replace")[-4000:]
 
-    def wait_killed(self, seconds: float = 300.0) -> None:
+    def wait_killed(self, seconds: float = 600.0) -> None:
         wait_for(lambda: self._process.poll() is not None, seconds, f"death\n{self.log.read_text()[-3000:]}")
         assert self._process.returncode == -signal.SIGKILL, self.log.read_text(errors="replace")[-4000:]
 
