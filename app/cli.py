@@ -238,6 +238,41 @@ def verify_models(
         raise typer.Exit(FAILED)
 
 
+Data = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of the training sets.")]
+Work = Annotated[Path, typer.Option(help="Where features and heads are kept, so that work goes on.")]
+Processes = Annotated[int, typer.Option(min=1, help="Processes, one core each.")]
+
+
+@app.command()
+def align(
+    data: Data,
+    work: Work = Path(".cache/lite"),
+    processes: Processes = 2,
+    bundle: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Bundle that gets the head; `lite` by default.")
+    ] = None,
+) -> None:
+    """Train the lite bundle's alignment head on folds 1 to 4 and put it into the bundle."""
+    from app.align import align as train
+    from models.bundles.bundle import folder_of
+
+    train(data, work, processes, bundle or folder_of("lite"))
+
+
+@app.command()
+def crossfit(
+    data: Data,
+    work: Work = Path(".cache/lite"),
+    processes: Processes = 2,
+    report: Annotated[Path | None, typer.Option(dir_okay=False, help="Write all figures as JSON.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Train a head per fold, score every image by the one that never saw it, and print the tables."""
+    from app.align import crossfit as run
+
+    run(_config(config), data, work, processes, report)
+
+
 @app.command()
 def version(as_json: Json = False) -> None:
     """Print the version of the software."""

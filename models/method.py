@@ -143,11 +143,14 @@ class Method:
             rng = np.random.default_rng((seed, member))
             for component in kept:
                 dx, dy = (float(shift) for shift in rng.uniform(-settings.jitter, settings.jitter, 2))
-                boxes.append(widen(component.box, settings.margin, (dx, dy), coarse.size))
+                boxes += [widen(component.box, m, (dx, dy), coarse.size) for m in settings.margins]
                 owners.append(member)
-        candidates = self.bundle.segmenter.decode(self.bundle.segmenter.embed(image), coarse.size, boxes)
+        found = self.bundle.segmenter.decode(self.bundle.segmenter.embed(image), coarse.size, boxes)
+        best = found.quality.reshape(len(owners), -1).argmax(1) + len(settings.margins) * np.arange(
+            len(owners)
+        )
         members = np.zeros((len(coarse.components), *coarse.size), np.float32)
-        for owner, probability in zip(owners, candidates.probability, strict=True):
+        for owner, probability in zip(owners, found.probability[best], strict=True):
             np.maximum(members[owner], probability, out=members[owner])
         return Members(members)
 

@@ -19,9 +19,9 @@ class Settings:
     confidence, area, components
         A component stays with this share of the best confidence and of the largest area; at most so many
         stay.
-    margin, jitter
-        Each side of a box is pushed out by ``margin`` of its length; a member's box is shifted by up to
-        ``jitter``.
+    margins, jitter
+        Each side of a box is pushed out by one of ``margins`` of its length, whichever mask the segmenter
+        itself thinks best; a member's box is shifted by up to ``jitter``.
     """
 
     method: str = "medclip-sam-v2"
@@ -32,9 +32,9 @@ class Settings:
     relevance_tokens: float = 0.01
     binarise: str = "otsu"
     confidence: float = 0.5
-    area: float = 0.05
+    area: float = 0.3
     components: int = 2
-    margin: float = 0.05
+    margins: tuple[float, ...] = (0.02, 0.1)
     jitter: float = 0.03
 
     def __post_init__(self) -> None:

@@ -1,9 +1,14 @@
 """The stages together, with an encoder and a segmenter small enough to know the answer."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from torch import Tensor
 
 from models.bundles.bundle import Bundle
+from models.contracts import Box, Candidates
 from models.errors import Code, PromptError
 from models.method import Method, Vote, image_seed
 from models.settings import Settings
@@ -92,3 +97,16 @@ def test_averaging_copies_of_a_prompt_is_that_prompt(method: Method) -> None:
 def test_fewer_than_four_members_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 4"):
         Settings(members=3)
+
+
+def test_of_several_margins_the_segmenter_chooses_the_mask_it_trusts(method: Method) -> None:
+    class PrefersWide(BoxSegmenter):
+        def decode(self, embedding: Tensor, size: tuple[int, int], boxes: Sequence[Box]) -> Candidates:
+            found = super().decode(embedding, size, boxes)
+            return Candidates(found.probability, found.probability.sum((1, 2)).astype(np.float32))
+
+    settings = replace(method.settings, margins=(0.0, 0.4), jitter=0.0)
+    image = picture(64, 64, [(16, 16, 40, 40)])
+    narrow = run(Method(replace(method.bundle, settings=settings)), image, "bright")
+    wide = run(Method(replace(method.bundle, segmenter=PrefersWide(), settings=settings)), image, "bright")
+    assert wide.mask.sum() > narrow.mask.sum()

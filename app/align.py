@@ -1,0 +1,126 @@
+"""``textseg align`` and ``textseg crossfit``: train the lite bundle's alignment head again, and judge it.
+
+Both read the training sets from a folder that the project does not carry (MODEL_CARD.md lists them) and keep
+features and heads in a working folder, so that what was interrupted goes on.
+"""
+
+import shutil
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from app.config import Config
+
+if TYPE_CHECKING:
+    from models.align.features import Features
+    from models.evaluation.report import Heading
+
+SHIPPED_WITHOUT = 5
+"""The fold that the shipped head never saw."""
+
+TASKS = {"breast_ultrasound": "breast-mass", "brain_mr": "brain-tumour", "chest_xray": "chest-lungs"}
+"""The task whose prompts are asked of each set."""
+
+
+def align(data: Path, work: Path, processes: int, bundle: Path) -> int:
+    """Train the shipped head, on folds 1 to 4, and put it with its hash into a bundle's folder."""
+    from models.align.crossfit import head_path, train_head
+    from models.align.train import Recipe
+    from models.bundles.bundle import describe
+    from models.bundles.seal import seal
+
+    name = describe(bundle)["files"]["alignment-head"]["path"]
+    features = _features(data, work, processes)
+    path = head_path(work / "heads", Recipe(), SHIPPED_WITHOUT)
+    with _progress() as progress:
+        bar = progress.add_task("alignment head", total=Recipe().epochs, loss="")
+        train_head(
+            features,
+            Recipe(),
+            SHIPPED_WITHOUT,
+            path,
+            lambda _, loss: progress.update(bar, advance=1, loss=f"{loss:.3f}"),
+        )
+    shutil.copyfile(path, bundle / name)
+    Console().print(f"{bundle / name}: SHA-256 {seal(bundle, 'alignment-head')}")
+    return 0
+
+
+def crossfit(config: Config, data: Path, work: Path, processes: int, report: Path | None) -> int:
+    """Train one head per fold, score every image by the head that never saw it, and print the tables."""
+    from models.align.crossfit import score, train_heads
+    from models.align.folds import FOLDS
+    from models.align.train import Recipe
+    from models.evaluation.report import build, write
+    from models.evaluation.table import scores_table, words_table
+
+    features = _features(data, work, processes)
+    with _progress() as progress:
+        bar = progress.add_task("alignment heads", total=Recipe().epochs * FOLDS, loss="")
+        heads = train_heads(
+            features,
+            Recipe(),
+            work / "heads",
+            lambda fold, epoch, loss: progress.update(
+                bar, completed=(fold - 1) * Recipe().epochs + epoch + 1, loss=f"fold {fold}, loss {loss:.3f}"
+            ),
+        )
+    del features
+    prompts = {origin: config.task(task).targets[0].prompts for origin, task in TASKS.items()}
+    console = Console()
+    with console.status("every image by the head that never saw it"):
+        scored, words = score(data, heads, prompts, processes)
+    document: dict[str, Any] = {"recipe": asdict(Recipe()), "sets": {}}
+    for origin, own in scored.items():
+        heading = _heading(origin, prompts[origin])
+        console.print(scores_table(heading, own), words_table(words[origin]))
+        document["sets"][origin] = {**build(heading, own), "words": asdict(words[origin])}
+    if report is not None:
+        write(report, document)
+    return 0
+
+
+def _features(data: Path, work: Path, processes: int) -> "list[Features]":
+    import torch
+
+    from models.align.corpus import read
+    from models.align.features import extract, load
+    from models.bundles.bundle import verify
+
+    samples = list(read(data))
+    state = torch.load(verify("lite")["segmenter"], map_location="cpu", weights_only=True)
+    extract(samples, state, work / "features", processes)
+    return list(load(samples, work / "features"))
+
+
+def _heading(origin: str, prompts: tuple[str, ...]) -> "Heading":
+    from models.bundles.bundle import load_bundle
+    from models.evaluation.metrics import TOLERANCE_PX
+    from models.evaluation.report import Heading
+
+    bundle = load_bundle("lite")
+    return Heading(
+        bundle=f"{origin}, 5-fold cross-fit of {bundle.name}",
+        bundle_version=bundle.version,
+        bundle_digest=bundle.digest,
+        method=bundle.settings.method,
+        mode=bundle.settings.mode,
+        prompt=" | ".join(prompts),
+        prompts=prompts,
+        task=TASKS[origin],
+        ensemble="off",
+        software_version=version("textseg"),
+        seed=0,
+        nsd_tolerance_px=TOLERANCE_PX,
+        settings=bundle.settings.record(),
+    )
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[loss]}")
+    )

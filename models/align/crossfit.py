@@ -1,0 +1,174 @@
+"""The five-fold cross-fit: every image is scored by a head that never saw it, nor its patient.
+
+One head per fold is trained on the other four and on the images that belong to no fold. The head without
+fold 5 is the one that ships in ``lite``.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from models.align.concepts import nothing_held_out, vocabulary
+from models.align.features import Features
+from models.align.folds import FOLDS, SETS, committed, patient_of
+from models.align.train import Recipe, train
+from models.bundles.bundle import Bundle, load_bundle
+from models.contracts import Image
+from models.encoders.lite import AlignmentHead, LiteEncoder
+from models.evaluation.dataset import Dataset, open_dataset, read_image, read_mask
+from models.evaluation.run import Prompts, Scored, evaluate
+from models.evaluation.words import Case, Reply, Words, reply_to, summarise
+from models.method import Method
+
+CONCEPT = {"breast_ultrasound": "breast-mass", "brain_mr": "brain-tumour", "chest_xray": "lungs"}
+ABSENT = {"breast_ultrasound": "breast-mass", "brain_mr": "brain-tumour", "chest_xray": "heart"}
+OTHER_ORGAN = {
+    "breast_ultrasound": ("kidney with a stone", "the liver"),
+    "brain_mr": ("kidney with a stone", "a breast ultrasound showing an irregular mass"),
+    "chest_xray": ("kidney with a stone", "a brain MRI showing a tumor"),
+}
+IN_THE_RIGHT_ORGAN = {
+    "breast_ultrasound": ("normal breast, nothing to see",),
+    "brain_mr": ("healthy brain without a tumour",),
+    "chest_xray": ("the heart", "the liver"),
+}
+WORDS_PER_FOLD = 10
+"""Images of a set and fold that are asked in many wordings; each wording is a whole path."""
+
+
+def head_path(folder: Path, recipe: Recipe, without: int) -> Path:
+    """Return where the head of a recipe trained without a fold is kept."""
+    digest = hashlib.sha256(repr(sorted(asdict(recipe).items())).encode()).hexdigest()[:12]
+    return folder / f"head_{digest}_without_{without}.safetensors"
+
+
+def train_head(
+    features: Sequence[Features],
+    recipe: Recipe,
+    without: int,
+    path: Path,
+    progress: Callable[[int, float], None],
+) -> None:
+    """Train on everything but fold ``without`` and write the head, unless its file is already there."""
+    if path.exists():
+        return
+    encoder = load_bundle("lite").encoder
+    if not isinstance(encoder, LiteEncoder):
+        raise TypeError("the lite bundle brings another encoder")
+    used = [item for item in features if item.fold != without]
+    head = train(used, encoder.text_tower, recipe, progress)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".partial")
+    save_file({name: value.contiguous() for name, value in head.state_dict().items()}, unfinished)
+    unfinished.rename(path)
+
+
+def method_with(head: Path) -> Method:
+    """Return the method of the lite bundle with another head."""
+    bundle: Bundle = load_bundle("lite")
+    encoder = bundle.encoder
+    if not isinstance(encoder, LiteEncoder):
+        raise TypeError("the lite bundle brings another encoder")
+    own = AlignmentHead()
+    own.load_state_dict(load_file(head))
+    return Method(replace(bundle, encoder=LiteEncoder(encoder.tower, encoder.text_tower, own)))
+
+
+def held_out(data: Path, origin: str, fold: int) -> Dataset:
+    """Return one fold of one set, with the patients that its names tell."""
+    dataset = open_dataset(data / origin)
+    folds = committed()
+    items = [
+        replace(item, patient=patient_of(item.name))
+        for item in dataset.items
+        if folds.get((origin, item.name)) == fold
+    ]
+    return replace(dataset, items=tuple(items))
+
+
+def score_fold(data: Path, head: Path, fold: int, prompts: Mapping[str, Prompts]) -> dict[str, list[Scored]]:
+    """Score the three sets' held-out images of one fold; ``prompts`` by set."""
+    torch.set_num_threads(1)
+    method = method_with(head)
+    scored = {}
+    for origin in SETS:
+        dataset = held_out(data, origin, fold)
+        asked = {item.name: prompts[origin] for item in dataset.items}
+        scored[origin] = [one for one, _ in evaluate(dataset, asked, method)]
+    return scored
+
+
+def cases(origin: str, name: str, shown: bool, prompts: Prompts) -> Iterator[Case]:
+    """Yield the questions about one image, of every kind."""
+    if shown:
+        yield Case(name, prompts[0], "right")
+        yield from (Case(name, prompt, "paraphrase") for prompt in vocabulary()[CONCEPT[origin]].held_out[:2])
+        absent = IN_THE_RIGHT_ORGAN[origin]
+    else:
+        absent = (prompts[0], *IN_THE_RIGHT_ORGAN[origin])
+    yield from (Case(name, prompt, "absent") for prompt in absent)
+    yield from (Case(name, prompt, "other-organ") for prompt in OTHER_ORGAN[origin])
+    yield from (Case(name, prompt, "nonsense") for prompt in nothing_held_out()["nonsense"])
+
+
+def ask_fold(data: Path, head: Path, fold: int, prompts: Mapping[str, Prompts]) -> dict[str, list[Reply]]:
+    """Ask some images of one fold in many wordings; the replies by set."""
+    torch.set_num_threads(1)
+    method = method_with(head)
+    replies = {}
+    for origin in SETS:
+        items = held_out(data, origin, fold).items
+        empty = [item for item in items if not read_mask(item.mask).any()]
+        filled = [item for item in items if item not in empty][:WORDS_PER_FOLD]
+        images = {item.name: item.image for item in (*filled, *empty)}
+        asked = [
+            case
+            for item in (*filled, *empty)
+            for case in cases(origin, item.name, item in filled, prompts[origin])
+        ]
+        replies[origin] = list(reply_to(asked, _reader(images), _always(method)))
+    return replies
+
+
+def _reader(images: Mapping[str, Path]) -> Callable[[str], Image]:
+    return lambda name: read_image(images[name])
+
+
+def _always(method: Method) -> Callable[[str], Method]:
+    return lambda _: method
+
+
+def train_heads(
+    features: Sequence[Features], recipe: Recipe, folder: Path, progress: Callable[[int, int, float], None]
+) -> list[Path]:
+    """Train the heads of all folds that are not there yet; ``progress`` is told fold, epoch and loss."""
+    paths = []
+    for fold in range(1, FOLDS + 1):
+        path = head_path(folder, recipe, fold)
+        train_head(features, recipe, fold, path, partial(progress, fold))
+        paths.append(path)
+    return paths
+
+
+def score(
+    data: Path, heads: Sequence[Path], prompts: Mapping[str, Prompts], processes: int
+) -> tuple[dict[str, list[Scored]], dict[str, Words]]:
+    """Score every image by the head that never saw it, and ask the wordings; both by set."""
+    folds = range(1, FOLDS + 1)
+    # Torch's threads do not survive a fork: the processes start afresh.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        scoring = [pool.submit(score_fold, data, heads[fold - 1], fold, prompts) for fold in folds]
+        asking = [pool.submit(ask_fold, data, heads[fold - 1], fold, prompts) for fold in folds]
+        scored = [done.result() for done in scoring]
+        replies = [done.result() for done in asking]
+    return (
+        {origin: [one for part in scored for one in part[origin]] for origin in SETS},
+        {origin: summarise(reply for part in replies for reply in part[origin]) for origin in SETS},
+    )
