@@ -78,6 +78,10 @@ def masked_sets(data: Path) -> Iterator[Sample]:
         yield Sample(origin, name, image, fold, regions, absent=_closed(frozenset(regions), unknown))
 
 
+CAPTIONED_PER_LABEL = 30
+"""So many of the captioned brain slices of each label are in the corpus; the others are for judging."""
+
+
 def captioned_brain(data: Path, per_label: int) -> Iterator[Sample]:
     """Yield brain MR slices with an image-level label only: a caption without a place."""
     counts: dict[str, int] = {}
@@ -281,6 +285,13 @@ def tumour_volume(data: Path) -> Iterator[Sample]:
         )
 
 
+def brain_without_tumour(data: Path) -> list[Path]:
+    """Return the brain MR slices labelled "no tumor" that the corpus leaves out, by name."""
+    rows = _rows(data / "brain_mr_unlabelled" / "labels.csv")
+    names = [row["name"] for row in rows if row["label"] == "no tumor"]
+    return [data / "brain_mr_unlabelled" / "images" / f"{name}.png" for name in names[CAPTIONED_PER_LABEL:]]
+
+
 def read(data: Path) -> Iterator[Sample]:
     """Yield the whole corpus in a fixed order. ``data`` is the folder with the sets' README."""
     if not (data / "labels.csv").is_file():
@@ -293,7 +304,7 @@ def read(data: Path) -> Iterator[Sample]:
     yield from chest_ct_slices(data, every=8)
     yield from brain_template(every=9)
     yield from tumour_volume(data)
-    yield from captioned_brain(data, per_label=30)
+    yield from captioned_brain(data, CAPTIONED_PER_LABEL)
     yield from captioned_chest(data, limit=30)
 
 

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models.align.concepts import nothing_held_out, vocabulary
+from models.align.corpus import brain_without_tumour
 from models.align.features import Features
 from models.align.folds import FOLDS, SETS, committed, patient_of
 from models.align.train import Recipe, train
@@ -28,7 +29,6 @@ from models.evaluation.words import Case, Reply, Words, reply_to, summarise
 from models.method import Method
 
 CONCEPT = {"breast_ultrasound": "breast-mass", "brain_mr": "brain-tumour", "chest_xray": "lungs"}
-ABSENT = {"breast_ultrasound": "breast-mass", "brain_mr": "brain-tumour", "chest_xray": "heart"}
 OTHER_ORGAN = {
     "breast_ultrasound": ("kidney with a stone", "the liver"),
     "brain_mr": ("kidney with a stone", "a breast ultrasound showing an irregular mass"),
@@ -127,12 +127,14 @@ def ask_fold(data: Path, head: Path, fold: int, prompts: Mapping[str, Prompts]) 
         items = held_out(data, origin, fold).items
         empty = [item for item in items if not read_mask(item.mask).any()]
         filled = [item for item in items if item not in empty][:WORDS_PER_FOLD]
-        images = {item.name: item.image for item in (*filled, *empty)}
-        asked = [
-            case
-            for item in (*filled, *empty)
-            for case in cases(origin, item.name, item in filled, prompts[origin])
-        ]
+        shown = {item.name: item.image for item in filled}
+        absent = {item.name: item.image for item in empty}
+        if origin == "brain_mr":
+            # The set has no image without a tumour; the captioned set has, and no head has seen these.
+            others = brain_without_tumour(data)[(fold - 1) * WORDS_PER_FOLD : fold * WORDS_PER_FOLD]
+            absent |= {path.stem: path for path in others}
+        images = shown | absent
+        asked = [case for name in images for case in cases(origin, name, name in shown, prompts[origin])]
         replies[origin] = list(reply_to(asked, _reader(images), _always(method)))
     return replies
 
