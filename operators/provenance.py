@@ -14,7 +14,7 @@ DESCRIPTION_MAX_CHARACTERS = 64
 FIRST_SERIES_NUMBER = 9000
 SERIES_NUMBERS = 1000
 REVIEW_ENTROPY_BITS = 0.5
-"""A mask whose mean entropy is above this (members split 1 to 8 on a typical voxel) is marked [REVIEW]."""
+"""A mask whose mean entropy is above this (a mean probability of about 0.89) is marked [REVIEW]."""
 
 
 @dataclass(frozen=True)
