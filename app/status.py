@@ -2,8 +2,10 @@
 
 import json
 import time
+from datetime import datetime
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from app.config import Config
@@ -16,6 +18,7 @@ from app.study.results import Results
 from app.study.states import RETRIABLE
 from models.errors import Code, InputError
 
+_WIDTH = 160
 RECEIVING = "receiving"
 """Shown for a study that has instances which no generation holds yet."""
 
@@ -94,19 +97,20 @@ def status(config: Config, as_json: bool = False) -> None:
     if as_json:
         console.file.write(json.dumps(rows, indent=2) + "\n")
         return
-    table = Table("study", "gen.", "state", "received", "quiet at", "delivered", "code and reason")
+    if not console.is_terminal:
+        console.width = _WIDTH  # nobody's window sets a limit
+    table = Table("study", "gen", "state", "images", "quiet", "delivered")
+    table.add_column("code", no_wrap=True)
+    table.add_column("reason")
     for row in rows:
-        why = " ".join(str(row[key]) for key in ("code", "reason") if row[key])
-        table.add_row(
-            str(row["study"]),
-            str(row["generation"]),
-            str(row["state"]),
-            str(row["received"]),
-            str(row["quiet_at"] or ""),
-            _delivered(row["deliveries"]),
-            why,
-        )
+        cells = [row["study"], row["generation"], row["state"], row["received"], _moment(row["quiet_at"])]
+        cells += [_delivered(row["deliveries"]), row["code"] or "", escape(str(row["reason"]))]
+        table.add_row(*map(str, cells))
     console.print(table if rows else "No study was received, or all were deleted when their time was over.")
+
+
+def _moment(quiet_at: object) -> str:
+    return datetime.fromisoformat(quiet_at).strftime("%m-%d %H:%M") if isinstance(quiet_at, str) else ""
 
 
 def _delivered(deliveries: object) -> str:

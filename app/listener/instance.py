@@ -17,7 +17,7 @@ from pynetdicom.dsutils import split_dataset
 
 from models.errors import Code, InputError
 from operators import header as tags
-from operators.identifiers import is_own_uid, require_uid
+from operators.identifiers import is_own_uid, is_valid_uid
 from operators.sop_classes import is_excluded
 from operators.study import OWN_DESCRIPTION_PREFIX
 
@@ -54,8 +54,8 @@ def read_received(path: Path, affected_sop_instance: str, affected_sop_class: st
     InputError
         UID_INVALID, TAG_MISSING (a UID is absent, or command and data set disagree) or FILE_NOT_DICOM.
     """
-    require_uid(affected_sop_instance, "AffectedSOPInstanceUID", "the C-STORE command")
-    require_uid(affected_sop_class, "AffectedSOPClassUID", "the C-STORE command")
+    _require(affected_sop_instance, "AffectedSOPInstanceUID of a C-STORE command")
+    _require(affected_sop_class, "AffectedSOPClassUID of a C-STORE command")
     header = _read_head(path)
     found = {}
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"):
@@ -64,7 +64,7 @@ def read_received(path: Path, affected_sop_instance: str, affected_sop_class: st
             raise InputError(
                 Code.TAG_MISSING, f"{keyword} of a received instance is missing; send it complete"
             )
-        found[keyword] = require_uid(str(uid), keyword, "a received instance")
+        found[keyword] = _require(str(uid), f"{keyword} of a received instance")
     for keyword, announced in (
         ("SOPInstanceUID", affected_sop_instance),
         ("SOPClassUID", affected_sop_class),
@@ -77,6 +77,13 @@ def read_received(path: Path, affected_sop_instance: str, affected_sop_class: st
     return Received(
         found["StudyInstanceUID"], found["SeriesInstanceUID"], found["SOPInstanceUID"], _exclusion(header)
     )
+
+
+def _require(uid: str, what: str) -> str:
+    """Return a UID that is one. The message leaves the text out: it is logged, and could hold a name."""
+    if not is_valid_uid(uid):
+        raise InputError(Code.UID_INVALID, f"{what} is no UID ({len(uid)} characters); correct the sender")
+    return uid
 
 
 def _exclusion(header: Dataset) -> Code | None:

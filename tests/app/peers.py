@@ -32,7 +32,7 @@ def site_file(folder: Path, **sections: Mapping[str, Any]) -> Path:
     content: dict[str, Any] = {
         "listener": {"port": free_port(), "calling_aes": [CALLING]},
         "storage": {"root": str(folder / "state"), "reserve": "1 MB"},
-        "study": {"quiet": "1 s", "at_most": "5 s"},
+        "study": {"quiet": "0.5 s", "at_most": "5 s"},
         "delivery": {"attempts": 3, "first_wait": "0.2 s", "longest_wait": "1 s", "timeout": "5 s"},
     }
     for name, section in sections.items():

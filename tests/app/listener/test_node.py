@@ -329,7 +329,7 @@ def test_no_patient_identity_in_the_log(
     from app.log import log_to_stderr
 
     log_to_stderr()
-    send(config, ultrasound(), ultrasound(study="../../x"), ultrasound(Modality="SEG"))
+    send(config, ultrasound(), ultrasound(study="Secret^Patient"), ultrasound(Modality="SEG"))
     with association(config, calling="STRANGER"):
         pass
     printed = capfd.readouterr()

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from dbos import DBOS
-from pydicom.uid import generate_uid
+from pydicom.dataset import Dataset
+from pydicom.uid import MRImageStorage, generate_uid
 
 from app.config import Config
 from app.listener.node import Node
@@ -152,19 +153,21 @@ def test_images_that_keep_coming_are_processed_at_most_at_most_after_the_first(t
         assert timedelta(seconds=3) < running_service.generations(study)[0].quiet_at - began
 
 
-@pytest.mark.parametrize(
-    "elements",
-    [{"PatientID": "OTHER"}, {"PatientBirthDate": "20000101"}, {"IssuerOfPatientID": "B"}, {"PatientID": ""}],
-)
-def test_mixed_patients_are_refused_and_never_merged(tmp_path: Path, elements: dict[str, str]) -> None:
+def test_mixed_patients_are_refused_and_never_merged(tmp_path: Path) -> None:
     graph = FakeGraph()
+    differences = [{"PatientID": "OTHER"}, {"PatientBirthDate": "20000101"}, {"IssuerOfPatientID": "B"}]
+    differences += [{"PatientID": ""}, {"StudyDate": "20250101"}]
     with service(tmp_path, graph) as running_service:
-        first = ultrasound(IssuerOfPatientID="A")
-        other = ultrasound(first.StudyInstanceUID, **{"IssuerOfPatientID": "A", **elements})
-        assert send(running_service.config, first, other) == [0x0000, 0x0000]
-        refused = running_service.wait(first.StudyInstanceUID, State.REFUSED)
-        assert refused.code is Code.PATIENT_MIXED
-        assert "OTHER" not in refused.reason
+        studies = []
+        for elements in differences:
+            first = ultrasound(IssuerOfPatientID="A")
+            other = ultrasound(first.StudyInstanceUID, **{"IssuerOfPatientID": "A", **elements})
+            assert send(running_service.config, first, other) == [0x0000, 0x0000]
+            studies.append(first.StudyInstanceUID)
+        for study in studies:
+            refused = running_service.wait(study, State.REFUSED)
+            assert refused.code is Code.PATIENT_MIXED
+            assert "OTHER" not in refused.reason
         assert graph.calls == []
         assert running_service.archive.received == []
 
@@ -182,64 +185,81 @@ def test_old_study_is_listed_and_processed_only_when_asked_for(tmp_path: Path) -
         assert len(running_service.archive.instances()) == 2
 
 
-def test_study_that_no_task_takes_is_refused_with_the_reason(tmp_path: Path) -> None:
-    with service(tmp_path, FakeGraph()) as running_service:
-        image = ultrasound(Modality="XA")
-        send(running_service.config, image)
-        refused = running_service.wait(image.StudyInstanceUID, State.REFUSED)
-        assert refused.code is Code.NO_SERIES_SELECTED
-        assert "Modality XA is not US" in refused.reason
-
-
-@pytest.mark.parametrize(
-    ("elements", "code"),
-    [
-        ({"PixelData": None}, Code.PIXELS_MISSING),
-        ({"PixelData": bytes(64)}, Code.FILE_TRUNCATED),
-        ({"Rows": None}, Code.TAG_MISSING),
-        ({"Rows": 65535, "Columns": 65535}, Code.PIXELS_TOO_LARGE),
-    ],
+UNUSABLE: tuple[tuple[dict[str, Any], Code], ...] = (
+    ({"PixelData": None}, Code.PIXELS_MISSING),
+    ({"PixelData": bytes(64)}, Code.FILE_TRUNCATED),
+    ({"Rows": None}, Code.TAG_MISSING),
+    ({"Rows": 65535, "Columns": 65535}, Code.PIXELS_TOO_LARGE),
+    ({"Modality": "XA"}, Code.NO_SERIES_SELECTED),
 )
-def test_unusable_images_are_kept_and_refused_with_their_code(
-    tmp_path: Path, elements: dict[str, Any], code: Code
-) -> None:
+
+
+def test_unusable_images_are_kept_and_refused_with_their_code(tmp_path: Path) -> None:
     graph = FakeGraph()
     with service(tmp_path, graph) as running_service:
-        image = ultrasound(**elements)
-        assert send(running_service.config, image) == [0x0000]
-        refused = running_service.wait(image.StudyInstanceUID, State.REFUSED)
-        assert refused.code is code
+        images = [ultrasound(**elements) for elements, _ in UNUSABLE]
+        assert send(running_service.config, *images) == [0x0000] * len(images)
+        for image, (_, code) in zip(images, UNUSABLE, strict=True):
+            refused = running_service.wait(image.StudyInstanceUID, State.REFUSED)
+            assert refused.code is code
+            assert refused.reason
+            folder = running_service.config.storage.inbox / image.StudyInstanceUID
+            assert (folder / f"{image.SOPInstanceUID}.dcm").is_file()
         assert graph.calls == []
-        kept = running_service.config.storage.inbox / image.StudyInstanceUID / f"{image.SOPInstanceUID}.dcm"
-        assert kept.is_file()
 
 
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (InputError(Code.PIXELS_UNDECODABLE, "a.dcm"), Code.PIXELS_UNDECODABLE),
-        (ValueError("SECRET"), Code.INTERNAL),
-    ],
-)
+def mr_slice(study: str, series: str, position: float, **elements: Any) -> Dataset:
+    return ultrasound(
+        study,
+        series,
+        SOPClassUID=MRImageStorage,
+        Modality="MR",
+        FrameOfReferenceUID="1.2.3",
+        ImagePositionPatient=[0, 0, position],
+        PixelSpacing=[1, 1],
+        **{"ImageOrientationPatient": [1, 0, 0, 0, 1, 0], **elements},
+    )
+
+
+def test_volumes_that_are_none_are_refused_with_their_code(tmp_path: Path) -> None:
+    graph = FakeGraph()
+    task = {**TASK, "when": {"modality": ["MR"]}}
+    with service(tmp_path, graph, tasks=[task]) as running_service:
+        gap, localizer = "1.2.826.0.1.11", "1.2.826.0.1.12"
+        images = [mr_slice(gap, f"{gap}.1", position) for position in (0, 2, 4, 8, 10, 12)]
+        images += [mr_slice(localizer, f"{localizer}.1", position) for position in (0, 2, 4, 6)]
+        sagittal = [0, 1, 0, 0, 0, -1]
+        images += [mr_slice(localizer, f"{localizer}.1", 3, ImageOrientationPatient=sagittal)]
+        assert set(send(running_service.config, *images)) == {0x0000}
+        assert running_service.wait(gap, State.REFUSED).code is Code.GEOMETRY_MISSING_SLICE
+        assert running_service.wait(localizer, State.REFUSED).code is Code.GEOMETRY_MIXED_ORIENTATION
+        assert graph.calls == []
+
+
 def test_graph_that_raises_is_a_dead_letter_and_the_next_study_is_processed(
-    tmp_path: Path, error: Exception, code: Code, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     working = FakeGraph()
-    bad = ultrasound()
+    studies = {
+        Code.PIXELS_UNDECODABLE: (ultrasound(), InputError(Code.PIXELS_UNDECODABLE, "a.dcm")),
+        Code.INTERNAL: (ultrasound(), ValueError("SECRET")),
+    }
+    errors = {image.SeriesInstanceUID: error for image, error in studies.values()}
 
     def graph(request: Request) -> FakeOutcome:
-        if request.series == bad.SeriesInstanceUID:
-            raise error
+        if request.series in errors:
+            raise errors[request.series]
         return working(request)
 
     with service(tmp_path, graph) as running_service:
-        send(running_service.config, bad)
-        dead = running_service.wait(bad.StudyInstanceUID, State.FAILED)
-        assert dead.code is code
         good = ultrasound()
-        send(running_service.config, good)
+        send(running_service.config, *(image for image, _ in studies.values()), good)
+        for code, (image, _) in studies.items():
+            dead = running_service.wait(image.StudyInstanceUID, State.FAILED)
+            assert dead.code is code
+            assert "SECRET" not in dead.reason
         running_service.wait(good.StudyInstanceUID, State.DONE)
-        assert "SECRET" not in dead.reason + "".join(capfd.readouterr())
+    assert "SECRET" not in "".join(capfd.readouterr())
 
 
 def test_refused_run_is_recorded_beside_the_one_that_found(tmp_path: Path) -> None:
