@@ -28,22 +28,20 @@ TASKS = {"breast_ultrasound": "breast-mass", "brain_mr": "brain-tumour", "chest_
 
 def align(data: Path, work: Path, processes: int, bundle: Path) -> int:
     """Train the shipped head, on folds 1 to 4, and put it with its hash into a bundle's folder."""
-    from models.align.crossfit import head_path, train_head
-    from models.align.train import Recipe
+    from models.align.crossfit import train_head
+    from models.align.train import PHASES
     from models.bundles.bundle import describe
     from models.bundles.seal import seal
 
     name = describe(bundle)["files"]["alignment-head"]["path"]
     features = _features(data, work, processes)
-    path = head_path(work / "heads", Recipe(), SHIPPED_WITHOUT)
     with _progress() as progress:
-        bar = progress.add_task("alignment head", total=Recipe().epochs, loss="")
-        train_head(
+        bar = progress.add_task("alignment head", total=sum(phase.epochs for phase in PHASES), loss="")
+        path = train_head(
             features,
-            Recipe(),
             SHIPPED_WITHOUT,
-            path,
-            lambda _, loss: progress.update(bar, advance=1, loss=f"{loss:.3f}"),
+            work / "heads",
+            lambda epoch, loss: progress.update(bar, completed=epoch + 1, loss=f"loss {loss:.3f}"),
         )
     shutil.copyfile(path, bundle / name)
     Console().print(f"{bundle / name}: SHA-256 {seal(bundle, 'alignment-head')}")
@@ -54,19 +52,19 @@ def crossfit(config: Config, data: Path, work: Path, processes: int, report: Pat
     """Train one head per fold, score every image by the head that never saw it, and print the tables."""
     from models.align.crossfit import score, train_heads
     from models.align.folds import FOLDS
-    from models.align.train import Recipe
+    from models.align.train import PHASES
     from models.evaluation.report import build, write
     from models.evaluation.table import scores_table, words_table
 
     features = _features(data, work, processes)
+    epochs = sum(phase.epochs for phase in PHASES)
     with _progress() as progress:
-        bar = progress.add_task("alignment heads", total=Recipe().epochs * FOLDS, loss="")
+        bar = progress.add_task("alignment heads", total=epochs * FOLDS, loss="")
         heads = train_heads(
             features,
-            Recipe(),
             work / "heads",
             lambda fold, epoch, loss: progress.update(
-                bar, completed=(fold - 1) * Recipe().epochs + epoch + 1, loss=f"fold {fold}, loss {loss:.3f}"
+                bar, completed=(fold - 1) * epochs + epoch + 1, loss=f"fold {fold}, loss {loss:.3f}"
             ),
         )
     del features
@@ -74,7 +72,7 @@ def crossfit(config: Config, data: Path, work: Path, processes: int, report: Pat
     console = Console()
     with console.status("every image by the head that never saw it"):
         scored, words = score(data, heads, prompts, processes)
-    document: dict[str, Any] = {"recipe": asdict(Recipe()), "sets": {}}
+    document: dict[str, Any] = {"phases": [asdict(phase) for phase in PHASES], "sets": {}}
     for origin, own in scored.items():
         heading = _heading(origin, prompts[origin])
         console.print(scores_table(heading, own), words_table(words[origin]))

@@ -19,7 +19,7 @@ from models.align.concepts import nothing_held_out, vocabulary
 from models.align.corpus import brain_without_tumour
 from models.align.features import Features
 from models.align.folds import FOLDS, SETS, committed, patient_of
-from models.align.train import Recipe, train
+from models.align.train import PHASES, Recipe, train
 from models.bundles.bundle import Bundle, load_bundle
 from models.contracts import Image
 from models.encoders.lite import AlignmentHead, LiteEncoder
@@ -43,31 +43,52 @@ WORDS_PER_FOLD = 10
 """Images of a set and fold that are asked in many wordings; each wording is a whole path."""
 
 
-def head_path(folder: Path, recipe: Recipe, without: int) -> Path:
-    """Return where the head of a recipe trained without a fold is kept."""
-    digest = hashlib.sha256(repr(sorted(asdict(recipe).items())).encode()).hexdigest()[:12]
+def head_path(folder: Path, phases: Sequence[Recipe], without: int) -> Path:
+    """Return where the head that went through some phases without a fold is kept."""
+    digest = hashlib.sha256(repr([sorted(asdict(recipe).items()) for recipe in phases]).encode()).hexdigest()[
+        :12
+    ]
     return folder / f"head_{digest}_without_{without}.safetensors"
 
 
 def train_head(
-    features: Sequence[Features],
-    recipe: Recipe,
-    without: int,
-    path: Path,
-    progress: Callable[[int, float], None],
-) -> None:
-    """Train on everything but fold ``without`` and write the head, unless its file is already there."""
-    if path.exists():
-        return
+    features: Sequence[Features], without: int, folder: Path, progress: Callable[[int, float], None]
+) -> Path:
+    """Train on everything but fold ``without``, phase by phase, and return the file of the finished head.
+
+    What an earlier run finished is read, not trained again. ``progress`` is told epochs over all phases.
+    """
     encoder = load_bundle("lite").encoder
     if not isinstance(encoder, LiteEncoder):
         raise TypeError("the lite bundle brings another encoder")
     used = [item for item in features if item.fold != without]
-    head = train(used, encoder.text_tower, recipe, progress)
+    head, done, path = None, 0, folder
+    for number, recipe in enumerate(PHASES, start=1):
+        path = head_path(folder, PHASES[:number], without)
+        if not path.exists():
+            head = train(used, encoder.text_tower, recipe, _after(done, progress), head)
+            _write(head, path)
+        head = read_head(path)
+        done += recipe.epochs
+    return path
+
+
+def _after(done: int, progress: Callable[[int, float], None]) -> Callable[[int, float], None]:
+    return lambda epoch, loss: progress(done + epoch, loss)
+
+
+def _write(head: AlignmentHead, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".partial")
     save_file({name: value.contiguous() for name, value in head.state_dict().items()}, unfinished)
     unfinished.rename(path)
+
+
+def read_head(path: Path) -> AlignmentHead:
+    """Read a head from its safetensors file."""
+    head = AlignmentHead()
+    head.load_state_dict(load_file(path))
+    return head
 
 
 def method_with(head: Path) -> Method:
@@ -76,9 +97,7 @@ def method_with(head: Path) -> Method:
     encoder = bundle.encoder
     if not isinstance(encoder, LiteEncoder):
         raise TypeError("the lite bundle brings another encoder")
-    own = AlignmentHead()
-    own.load_state_dict(load_file(head))
-    return Method(replace(bundle, encoder=LiteEncoder(encoder.tower, encoder.text_tower, own)))
+    return Method(replace(bundle, encoder=LiteEncoder(encoder.tower, encoder.text_tower, read_head(head))))
 
 
 def held_out(data: Path, origin: str, fold: int) -> Dataset:
@@ -148,15 +167,10 @@ def _always(method: Method) -> Callable[[str], Method]:
 
 
 def train_heads(
-    features: Sequence[Features], recipe: Recipe, folder: Path, progress: Callable[[int, int, float], None]
+    features: Sequence[Features], folder: Path, progress: Callable[[int, int, float], None]
 ) -> list[Path]:
     """Train the heads of all folds that are not there yet; ``progress`` is told fold, epoch and loss."""
-    paths = []
-    for fold in range(1, FOLDS + 1):
-        path = head_path(folder, recipe, fold)
-        train_head(features, recipe, fold, path, partial(progress, fold))
-        paths.append(path)
-    return paths
+    return [train_head(features, fold, folder, partial(progress, fold)) for fold in range(1, FOLDS + 1)]
 
 
 def score(

@@ -25,14 +25,17 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a training run depends on beside its data.
+    """What a phase of training depends on beside its data.
 
-    ``draws`` is the number of images of each set per epoch.
+    ``texts`` are asked of each image, at most ``shown`` of them about what it shows; ``draws`` is the number
+    of images of each set per epoch, where it has so many; ``silent_weight`` multiplies images that show no
+    concept.
     """
 
     epochs: int = 20
     batch: int = 16
     texts: int = 10
+    shown: int = 3
     rate: float = 2e-3
     decay: float = 0.02
     text_noise: float = 0.02
@@ -53,6 +56,34 @@ class Recipe:
         ("brain_mr_unlabelled", 110),
         ("chest_xray_covid", 30),
     )
+
+
+LESIONS_FIRST = Recipe()
+"""First phase: where lesions and lungs lie, and when to be silent."""
+
+ORGANS_THEN = Recipe(
+    epochs=14,
+    texts=16,
+    shown=8,
+    rate=1.5e-3,
+    contrast=0.5,
+    seed=1,
+    draws=(
+        ("breast_ultrasound", 60),
+        ("brain_mr", 60),
+        ("chest_xray", 30),
+        ("totalsegmentator", 60),
+        ("chest_ct", 24),
+        ("mni152", 16),
+        ("brain_mr_volume", 20),
+        ("ct_organs", 5),
+        ("brain_mr_unlabelled", 32),
+        ("chest_xray_covid", 10),
+    ),
+)
+"""Second phase: tell the organs of one slice apart, which takes many texts about the same image."""
+
+PHASES = (LESIONS_FIRST, ORGANS_THEN)
 
 
 @dataclass(frozen=True)
@@ -90,9 +121,10 @@ class Sentences:
         return F.normalize(row + noise * torch.randn(row.shape), dim=0)
 
 
-def _choose_texts(item: Features, count: int, rng: random.Random) -> list[str]:
+def _choose_texts(item: Features, recipe: Recipe, rng: random.Random) -> list[str]:
+    count = recipe.texts
     shown = sorted(set(item.regions) | item.present)
-    chosen = rng.sample(shown, min(len(shown), 3))
+    chosen = rng.sample(shown, min(len(shown), recipe.shown))
     absent = sorted(item.absent - set(item.regions) - item.present)
     lesions = [concept for concept in absent if concept in LESIONS]
     chosen += rng.sample(lesions, min(len(lesions), 1 if shown else 2))
@@ -103,7 +135,7 @@ def _choose_texts(item: Features, count: int, rng: random.Random) -> list[str]:
 
 def assemble(items: Sequence[Features], sentences: Sentences, recipe: Recipe, rng: random.Random) -> Batch:
     """Draw texts for each image and collect what is known about every pair."""
-    texts = [_choose_texts(item, recipe.texts, rng) for item in items]
+    texts = [_choose_texts(item, recipe, rng) for item in items]
     size = (len(items), recipe.texts)
     target = torch.zeros(*size, TOKEN_SIDE, TOKEN_SIDE)
     located, shown = torch.ones(size, dtype=torch.bool), torch.zeros(size, dtype=torch.bool)
@@ -180,22 +212,29 @@ def _epoch_order(features: Sequence[Features], recipe: Recipe, rng: random.Rando
     return order
 
 
+def _untrained(features: Sequence[Features]) -> AlignmentHead:
+    head = AlignmentHead()
+    mean, deviation = standardisation(item for item in features if item.variant == 0)
+    head.mean.copy_(torch.from_numpy(mean))
+    head.deviation.copy_(torch.from_numpy(deviation))
+    return head
+
+
 def train(
     features: Sequence[Features],
     encode: Callable[[Sequence[str]], Tensor],
     recipe: Recipe,
     progress: Callable[[int, float], None],
+    initial: AlignmentHead | None = None,
 ) -> AlignmentHead:
-    """Train one head. ``encode`` is the frozen text tower; ``progress`` is told each epoch and its mean loss.
+    """Train one head, from ``initial`` where it is given.
 
-    The result depends on features, recipe and nothing else on one machine with one number of threads.
+    ``encode`` is the frozen text tower; ``progress`` is told each epoch and its mean loss. The result depends
+    on features, recipe, ``initial`` and nothing else on one machine with one number of threads.
     """
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)  # noqa: S311, it draws training examples
-    head = AlignmentHead()
-    mean, deviation = standardisation(item for item in features if item.variant == 0)
-    head.mean.copy_(torch.from_numpy(mean))
-    head.deviation.copy_(torch.from_numpy(deviation))
+    head = initial or _untrained(features)
     sentences = Sentences(encode)
     optimiser = torch.optim.AdamW(head.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     steps = sum(count for _, count in recipe.draws) // recipe.batch * recipe.epochs
