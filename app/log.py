@@ -26,4 +26,5 @@ def log_to_stderr() -> None:
         logger.propagate = False
     logging.getLogger().addHandler(logging.NullHandler())
     logging.captureWarnings(capture=True)
+    logging.raiseExceptions = False  # a broken stderr must not print the exception being handled
     warnings.simplefilter("ignore")

@@ -56,6 +56,7 @@ class Arming:
         while True:
             stopping = self._stop.wait(_BEAT)
             if time.monotonic() >= next_scan:
+                self._inbox.discard_unfinished()
                 for study in self._inbox.studies():
                     self.mark(study)
                 next_scan = time.monotonic() + _SCAN_EVERY

@@ -15,6 +15,5 @@ STATUS: Mapping[Code, int] = MappingProxyType(
         Code.UID_INVALID: 0xA900,  # Error: Data Set does not match SOP Class
         Code.TAG_MISSING: 0xA900,
         Code.FILE_NOT_DICOM: 0xC000,  # Error: Cannot understand
-        Code.INTERNAL: 0xC001,
     }
 )

@@ -4,10 +4,12 @@ The files are the truth about what was received; everything a database says abou
 again from them.
 """
 
+import contextlib
 import filecmp
 import os
 import shutil
 import threading
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +18,8 @@ from app.config import Storage, Study
 from models.errors import Code, InputError
 
 SUFFIX = ".dcm"
+_UNFINISHED_SECONDS = 3600.0
+"""Far longer than any association may be silent (listener.network_timeout)."""
 _FULL = "there is less free space than storage.reserve asks for; free some, then send again"
 
 
@@ -73,6 +77,13 @@ class Inbox:
         except OSError as error:
             raise InputError(Code.STORAGE_FULL, f"{_FULL} ({error.strerror})") from error
         return True
+
+    def discard_unfinished(self) -> None:
+        """Delete what broken associations left half received, should it still be there."""
+        for path in self.incoming.glob("*.part"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _UNFINISHED_SECONDS:
+                    path.unlink()
 
     def studies(self) -> tuple[str, ...]:
         """Return the Study Instance UIDs that have a folder."""

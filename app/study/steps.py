@@ -6,6 +6,7 @@ A step reads what is recorded, does the missing rest and records it. The workflo
 import logging
 import shutil
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_TIMER_SLACK = 0.1
 DEATHS_MAX = 2
 """A study that has killed a worker so often becomes a dead letter."""
 
@@ -118,8 +120,12 @@ class Steps:
     def quiet(self, study: str) -> int | None:
         """Freeze what was received of a study; return its generation, None when nothing is new.
 
-        The moment recorded here is the source of every date and time in the results.
+        The moment recorded here is the source of every date and time in the results. An instance that
+        arrived while the timer struck puts the moment off; the listener arms the timer for it again.
         """
+        arrivals = self._inbox.arrivals(study, self.generations.known(study))
+        if arrivals is not None and arrivals.due(self._config.study) > time.time() + _TIMER_SLACK:
+            return None
         generation = self.generations.freeze(study, tuple(self._inbox.instances(study)), now())
         if generation is not None:
             logger.info("study %s: quiet", generation.key)

@@ -1,5 +1,6 @@
 """The listener over real associations: what is kept, what is refused with which status, what survives."""
 
+import logging
 import os
 import socket
 import struct
@@ -20,6 +21,7 @@ from pynetdicom.dimse_primitives import C_STORE
 
 from app.config import Config
 from app.listener.node import TRANSFER_SYNTAXES, Node
+from app.log import log_to_stderr
 from app.study.database import Database
 from app.study.results import Results
 from operators.identifiers import own_uid
@@ -173,7 +175,7 @@ def test_half_an_image_is_never_visible_when_the_association_breaks(config: Conf
         opened.dul.send_pdu = original  # type: ignore[method-assign]
     assert files(config) == []
     assert is_alive(config)
-    wait_for(lambda: not list(config.storage.root.glob("incoming/*")), 10)
+    wait_for(lambda: not list(config.storage.root.glob("incoming/*")), 60)
     assert send(config, image) == [0x0000]
 
 
@@ -239,6 +241,14 @@ def test_compressed_transfer_syntaxes_are_negotiated(config: Config, node: Node)
         assert [context.transfer_syntax[0] for context in opened.accepted_contexts] == [syntax]
         opened.release()
         entity.requested_contexts = []
+
+
+def test_unknown_transfer_syntaxes_are_not_accepted(config: Config, node: Node) -> None:
+    entity = AE(ae_title="PACS")
+    entity.add_requested_context(UltrasoundImageStorage, "1.2.3.4.5.6")
+    opened = entity.associate("127.0.0.1", config.listener.port, ae_title=config.listener.ae_title)
+    assert opened.accepted_contexts == []
+    assert is_alive(config)
 
 
 def test_deflated_bomb_is_not_inflated(config: Config, node: Node) -> None:
@@ -324,10 +334,9 @@ def test_listener_is_ready_in_two_seconds_and_imports_no_models(tmp_path: Path) 
 
 
 def test_no_patient_identity_in_the_log(
-    config: Config, node: Node, capfd: pytest.CaptureFixture[str]
+    config: Config, node: Node, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.log import log_to_stderr
-
+    monkeypatch.setattr(logging, "raiseExceptions", True)  # log_to_stderr changes it; pytest puts it back
     log_to_stderr()
     send(config, ultrasound(), ultrasound(study="Secret^Patient"), ultrasound(Modality="SEG"))
     with association(config, calling="STRANGER"):
@@ -336,3 +345,5 @@ def test_no_patient_identity_in_the_log(
     assert "UID-INVALID" in printed.err
     for secret in ("SECRET", "Secret", "19500101"):
         assert secret not in printed.err + printed.out
+    logging.getLogger("app").handlers.clear()
+    logging.getLogger("app").propagate = True
