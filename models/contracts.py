@@ -55,8 +55,8 @@ class DualEncoder(Protocol):
     def similarity(self, tokens: Tensor, text: Tensor) -> Tensor:
         """Map tokens (N, C, rows, columns) and one text row (D,) to calibrated logits (N, rows, columns).
 
-        A logit above 0 says that the text names what lies at that place more likely than not. The saliency of a
-        place is the information that passes there, weighed by this probability.
+        A logit above 0 says that the text names what lies at that place more likely than not. The saliency of
+        a place is the information that passes there, weighed by this probability.
         """
 
 

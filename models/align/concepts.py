@@ -49,6 +49,12 @@ def nothing_trained() -> tuple[str, ...]:
 
 
 @cache
+def denials() -> tuple[str, ...]:
+    """Return the trained sentences that name an organ only to say that nothing is wrong with it."""
+    return tuple(_document()["nothing"]["denials"])
+
+
+@cache
 def nothing_held_out() -> dict[str, tuple[str, ...]]:
     """Return the sentences, never trained, that must find nothing, by kind."""
     return {kind: tuple(sentences) for kind, sentences in _document()["nothing"]["held_out"].items()}

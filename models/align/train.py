@@ -14,20 +14,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.align.concepts import LESIONS, nothing_trained, vocabulary
+from models.align.concepts import LESIONS, denials, nothing_trained, vocabulary
 from models.align.features import Features, standardisation
 from models.encoders.lite import AlignmentHead
 from models.encoders.tinyvit import TOKEN_SIDE
 from models.losses import dhn_nce
 
-NOTHING = "nothing"
+NOTHING, DENIAL = "nothing", "denial"
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What a phase of training depends on beside its data.
 
-    ``texts`` are asked of each image, at most ``shown`` of them about what it shows; ``draws`` is the number
+    ``texts`` are asked of each image, at most ``shown`` of them about what it shows and at
+    least ``nothing`` and ``denials`` that name nothing; ``draws`` is the number
     of images of each set per epoch, where it has so many; ``silent_weight`` multiplies images that show no
     concept.
     """
@@ -36,6 +37,8 @@ class Recipe:
     batch: int = 16
     texts: int = 10
     shown: int = 3
+    nothing: int = 2
+    denials: int = 0
     rate: float = 2e-3
     decay: float = 0.02
     text_noise: float = 0.02
@@ -63,10 +66,12 @@ LESIONS_FIRST = Recipe()
 
 ORGANS_THEN = Recipe(
     epochs=14,
-    texts=16,
+    texts=18,
     shown=8,
+    nothing=3,
+    denials=3,
     rate=1.5e-3,
-    contrast=0.5,
+    contrast=0.3,
     seed=1,
     draws=(
         ("breast_ultrasound", 60),
@@ -110,27 +115,28 @@ class Sentences:
     def __init__(self, encode: Callable[[Sequence[str]], Tensor]) -> None:
         self.rows = {concept: encode(words.trained).clone() for concept, words in vocabulary().items()}
         self.rows[NOTHING] = encode(nothing_trained()).clone()
+        self.rows[DENIAL] = encode(denials()).clone()
 
     def draw(self, concept: str, rng: random.Random, noise: float) -> Tensor:
         """Return one sentence embedding (384,) of a concept; half of the time the mixture of two wordings."""
         rows = self.rows[concept]
         row = rows[rng.randrange(len(rows))]
-        if concept != NOTHING and rng.random() < 0.5:
+        if concept not in (NOTHING, DENIAL) and rng.random() < 0.5:
             weight = rng.random()
             row = weight * row + (1.0 - weight) * rows[rng.randrange(len(rows))]
         return F.normalize(row + noise * torch.randn(row.shape), dim=0)
 
 
 def _choose_texts(item: Features, recipe: Recipe, rng: random.Random) -> list[str]:
-    count = recipe.texts
     shown = sorted(set(item.regions) | item.present)
     chosen = rng.sample(shown, min(len(shown), recipe.shown))
     absent = sorted(item.absent - set(item.regions) - item.present)
     lesions = [concept for concept in absent if concept in LESIONS]
     chosen += rng.sample(lesions, min(len(lesions), 1 if shown else 2))
     others = [concept for concept in absent if concept not in chosen]
-    chosen += rng.sample(others, min(len(others), count - len(chosen) - 2))
-    return chosen + [NOTHING] * (count - len(chosen))
+    free = recipe.texts - len(chosen) - recipe.nothing - recipe.denials
+    chosen += rng.sample(others, min(len(others), free)) + [DENIAL] * recipe.denials
+    return chosen + [NOTHING] * (recipe.texts - len(chosen))
 
 
 def assemble(items: Sequence[Features], sentences: Sentences, recipe: Recipe, rng: random.Random) -> Batch:

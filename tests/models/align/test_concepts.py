@@ -1,11 +1,11 @@
 """Wordings: what is held out is held out."""
 
-from models.align.concepts import LESIONS, ORGANS, nothing_held_out, nothing_trained, vocabulary
+from models.align.concepts import LESIONS, ORGANS, denials, nothing_held_out, nothing_trained, vocabulary
 
 
 def test_no_held_out_wording_is_trained() -> None:
     trained = {s.lower() for words in vocabulary().values() for s in words.trained}
-    trained |= {s.lower() for s in nothing_trained()}
+    trained |= {s.lower() for s in (*nothing_trained(), *denials())}
     held_out = {s.lower() for words in vocabulary().values() for s in words.held_out}
     held_out |= {s.lower() for kind in nothing_held_out().values() for s in kind}
     assert not trained & held_out
