@@ -104,7 +104,7 @@ def worker(config: ConfigFile = None) -> None:
 @app.command()
 def run(
     input_folder: Annotated[
-        Path, typer.Argument(metavar="INPUT", exists=True, file_okay=False, help="Folder of DICOM files.")
+        Path, typer.Argument(metavar="INPUT", exists=True, help="Folder of DICOM files, or one file.")
     ],
     output_folder: Annotated[
         Path, typer.Argument(metavar="OUTPUT", file_okay=False, help="Folder for objects and report.json.")
