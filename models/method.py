@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.bundles.bundle import Bundle
-from models.contracts import Image, Placement
+from models.contracts import Box, Image, Placement
 from models.errors import Code, PromptError
 from models.masks.binarise import otsu
 from models.masks.components import Component, components, select, widen
@@ -141,21 +141,35 @@ class Method:
         if coarse.status is not None:
             return Members(np.zeros((0, *coarse.size), np.float32), coarse.status)
         settings = self.settings
-        boxes, owners = [], []
+        boxes: list[Box] = []
+        owners: list[tuple[int, Component]] = []
         for member, kept in enumerate(coarse.components):
             rng = np.random.default_rng((seed, member))
             for component in kept:
                 dx, dy = (float(shift) for shift in rng.uniform(-settings.jitter, settings.jitter, 2))
                 boxes += [widen(component.box, m, (dx, dy), coarse.size) for m in settings.margins]
-                owners.append(member)
+                owners.append((member, component))
         found = self.bundle.segmenter.decode(self.bundle.segmenter.embed(image), coarse.size, boxes)
-        best = found.quality.reshape(len(owners), -1).argmax(1) + len(settings.margins) * np.arange(
-            len(owners)
-        )
+        choices = len(settings.margins)
+        best = found.quality.reshape(-1, choices).argmax(1) + choices * np.arange(len(owners))
         members = np.zeros((len(coarse.components), *coarse.size), np.float32)
-        for owner, probability in zip(owners, found.probability[best], strict=True):
-            np.maximum(members[owner], probability, out=members[owner])
+        for (member, component), index in zip(owners, best, strict=True):
+            refined = self._confirmed(component, found.probability[index], float(found.quality[index]))
+            np.maximum(members[member], refined, out=members[member])
         return Members(members)
+
+    def _confirmed(
+        self, component: Component, probability: npt.NDArray[np.float32], quality: float
+    ) -> npt.NDArray[np.float32]:
+        """Return SAM's mask, or the component where SAM neither trusts its mask nor agrees with the component.
+
+        The component then has the probability ``unconfirmed``, so that the entropy asks for a look.
+        """
+        mask = probability > THRESHOLD
+        agreement = 2.0 * float((mask & component.mask).sum()) / max(1, int(mask.sum()) + component.area)
+        if quality * agreement >= self.settings.trust:
+            return probability
+        return component.mask.astype(np.float32) * np.float32(self.settings.unconfirmed)
 
     def vote(self, members: Members) -> Vote:
         """Average the members; NO-MASK when no pixel is more likely inside than outside."""

@@ -22,6 +22,9 @@ class Settings:
     margins, jitter
         Each side of a box is pushed out by one of ``margins`` of its length, whichever mask the segmenter
         itself thinks best; a member's box is shifted by up to ``jitter``.
+    trust, unconfirmed
+        Where SAM's predicted IoU times its agreement with the component (DSC) is below ``trust``, the
+        component itself stands, with the probability ``unconfirmed``.
     """
 
     method: str = "medclip-sam-v2"
@@ -36,6 +39,8 @@ class Settings:
     components: int = 2
     margins: tuple[float, ...] = (0.02, 0.1)
     jitter: float = 0.03
+    trust: float = 0.48
+    unconfirmed: float = 0.75
 
     def __post_init__(self) -> None:
         if self.members < 4:

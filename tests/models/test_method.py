@@ -110,3 +110,17 @@ def test_of_several_margins_the_segmenter_chooses_the_mask_it_trusts(method: Met
     narrow = run(Method(replace(method.bundle, settings=settings)), image, "bright")
     wide = run(Method(replace(method.bundle, segmenter=PrefersWide(), settings=settings)), image, "bright")
     assert wide.mask.sum() > narrow.mask.sum()
+
+
+def test_where_sam_fails_the_component_stands_and_says_so_by_its_entropy(method: Method) -> None:
+    class Lost(BoxSegmenter):
+        def decode(self, embedding: Tensor, size: tuple[int, int], boxes: Sequence[Box]) -> Candidates:
+            corner = np.zeros((len(boxes), *size), np.float32)
+            corner[:, :4, :4] = 0.9
+            return Candidates(corner, np.full(len(boxes), 0.6, np.float32))
+
+    image = picture(64, 64, [(24, 24, 48, 48)])
+    vote = run(Method(replace(method.bundle, segmenter=Lost())), image, "bright")
+    assert vote.mask[30:42, 30:42].all()
+    assert not vote.mask[:4, :4].any()
+    assert vote.entropy[vote.mask].mean() > 0.5
