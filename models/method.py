@@ -161,9 +161,9 @@ class Method:
     def _confirmed(
         self, component: Component, probability: npt.NDArray[np.float32], quality: float
     ) -> npt.NDArray[np.float32]:
-        """Return SAM's mask, or the component where SAM neither trusts its mask nor agrees with the component.
+        """Return SAM's mask, or the component where SAM neither trusts itself nor agrees with it.
 
-        The component then has the probability ``unconfirmed``, so that the entropy asks for a look.
+        The component then has the probability ``unconfirmed``: its entropy asks for a look.
         """
         mask = probability > THRESHOLD
         agreement = 2.0 * float((mask & component.mask).sum()) / max(1, int(mask.sum()) + component.area)
