@@ -4,6 +4,7 @@ Starting up imports neither torch nor the service (a test watches over it). Exit
 usable or failed; 2 usage, configuration or prompt; 3 (``run``) some series refused, others done.
 """
 
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -284,6 +285,8 @@ def version(as_json: Json = False) -> None:
 
 def main() -> None:
     """Entry point of the command ``textseg``."""
+    # Raised inside a library at import; nobody who runs textseg can act on it.
+    warnings.filterwarnings("ignore", message="`torch.jit", category=FutureWarning)
     app()
 
 
