@@ -24,7 +24,7 @@ from operators.image_stack_operator import ImageStackOperator
 from operators.load_study_operator import LoadStudyOperator
 from operators.parametric_map_writer_operator import ParametricMapWriterOperator
 from operators.plane_stream_operator import PlaneStreamOperator
-from operators.provenance import ModelUse, Provenance
+from operators.provenance import Provenance
 from operators.references import picture_spacing
 from operators.run_record import Progress, RunRecord
 from operators.saliency_operator import SaliencyOperator
@@ -160,16 +160,12 @@ def run_task(
 def provenance_of(task: Task, context: RunContext) -> Provenance:
     """Return everything that decides the voxels of a result of ``task``."""
     bundle = context.method.bundle
-    models = tuple(
-        ModelUse(model.name, model.version, model.sha256, model.licence, model.source)
-        for model in bundle.models
-    )
     return Provenance(
         task=task,
         bundle=bundle.name,
         bundle_version=bundle.version,
         bundle_digest=bundle.digest,
-        models=models,
+        models=bundle.models,
         settings=context.method.settings.record(),
         software_version=context.software_version,
         quiet_at=context.quiet_at,

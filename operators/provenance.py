@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from models.bundles.record import ModelRecord
 from operators.identifiers import own_uid
 from operators.task import Task
 
@@ -15,17 +16,6 @@ FIRST_SERIES_NUMBER = 9000
 SERIES_NUMBERS = 1000
 REVIEW_ENTROPY_BITS = 0.5
 """A mask whose mean entropy is above this (a mean probability of about 0.89) is marked [REVIEW]."""
-
-
-@dataclass(frozen=True)
-class ModelUse:
-    """One model file that took part: what it is, its SHA-256, and where it came from under which licence."""
-
-    name: str
-    version: str
-    sha256: str
-    licence: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -41,7 +31,7 @@ class Provenance:
     bundle: str
     bundle_version: str
     bundle_digest: str
-    models: tuple[ModelUse, ...]
+    models: tuple[ModelRecord, ...]
     settings: Mapping[str, object]
     software_version: str
     quiet_at: datetime

@@ -18,6 +18,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from models.bundles.record import ModelRecord
 from models.contracts import DualEncoder, PromptableSegmenter
 from models.encoders.lite import AlignmentHead, LiteEncoder
 from models.encoders.minilm import MiniLm
@@ -25,17 +26,6 @@ from models.encoders.tinyvit import TinyVitTower
 from models.errors import Code, ModelError
 from models.segmenters.litemedsam import LiteMedSam
 from models.settings import Settings
-
-
-@dataclass(frozen=True)
-class ModelRecord:
-    """What a result says about one model file: name, version, SHA-256, licence and where it comes from."""
-
-    name: str
-    version: str
-    sha256: str
-    licence: str
-    source: str
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A bundle of toy models, opened in place of the real one: asked for 'bright', it finds what is."""
 
-from models.bundles.bundle import Bundle, ModelRecord
+from models.bundles.bundle import Bundle
+from models.bundles.record import ModelRecord
 from models.settings import Settings
 from tests.models.toy import BoxSegmenter, ToyEncoder
 

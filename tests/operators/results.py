@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
+from models.bundles.record import ModelRecord
 from operators.findings import Findings, crop_finding
-from operators.provenance import ModelUse, Provenance
+from operators.provenance import Provenance
 from operators.stack import ImageStack, VolumeStack
 from operators.task import CodedConcept, Segment, Target, Task
 
@@ -29,7 +30,7 @@ def provenance(asked: Task | None = None, **changes: object) -> Provenance:
         "bundle": "toy",
         "bundle_version": "1.0",
         "bundle_digest": "ab" * 32,
-        "models": (ModelUse("ToyEncoder", "1", "cd" * 32, "Apache-2.0", "tests"),),
+        "models": (ModelRecord("ToyEncoder", "1", "cd" * 32, "Apache-2.0", "tests"),),
         "settings": {"members": 4, "saliency": {"beta": 0.1}},
         "software_version": "0.1.0",
         "quiet_at": datetime(2026, 3, 1, 11, 30, 5, tzinfo=UTC),

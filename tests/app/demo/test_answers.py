@@ -13,7 +13,8 @@ from app.demo.studies import SLICE_DISTANCE_MM, write_studies
 from app.demo.validate import conformance, validator
 from operators.findings import Findings, PlaneFinding
 from operators.parametric_map import entropy_map
-from operators.provenance import ModelUse, Provenance
+from models.bundles.record import ModelRecord
+from operators.provenance import Provenance
 from operators.secondary_capture import note, picture_of
 from operators.segmentation import picture_segmentation, volume_segmentation
 from operators.stack import build_stack
@@ -29,7 +30,7 @@ def provenance(name: str) -> Provenance:
     category = CodedConcept(value="91723000", scheme="SCT", meaning="Anatomical Structure")
     segment = Segment(label="Brain", category=category, type=concept)
     task = Task(name=name, targets=(Target(segment=segment, prompts=("the brain",)),))
-    model = ModelUse("model", "1", "0" * 64, "Apache-2.0", "a test")
+    model = ModelRecord("model", "1", "0" * 64, "Apache-2.0", "a test")
     return Provenance(task, "lite", "1", "0" * 64, (model,), {"members": 4}, "0.1.0", MOMENT)
 
 
