@@ -23,7 +23,6 @@ from models.intensity import CT_WINDOWS, Window, choose_window, display
 
 Mask = npt.NDArray[np.bool_]
 ALL_CONCEPTS = frozenset(LESIONS) | frozenset(ORGANS)
-TORSO = frozenset(ORGANS) - {"brain", "skull"}
 
 
 @dataclass(frozen=True)

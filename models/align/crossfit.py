@@ -58,9 +58,7 @@ def train_head(
 
     What an earlier run finished is read, not trained again. ``progress`` is told epochs over all phases.
     """
-    encoder = load_bundle("lite").encoder
-    if not isinstance(encoder, LiteEncoder):
-        raise TypeError("the lite bundle brings another encoder")
+    encoder = _encoder(load_bundle("lite"))
     used = [item for item in features if item.fold != without]
     head, done, path = None, 0, folder
     for number, recipe in enumerate(PHASES, start=1):
@@ -71,6 +69,12 @@ def train_head(
         head = read_head(path)
         done += recipe.epochs
     return path
+
+
+def _encoder(bundle: Bundle) -> LiteEncoder:
+    if not isinstance(bundle.encoder, LiteEncoder):
+        raise TypeError("the lite bundle brings another encoder")
+    return bundle.encoder
 
 
 def _after(done: int, progress: Callable[[int, float], None]) -> Callable[[int, float], None]:
@@ -93,10 +97,8 @@ def read_head(path: Path) -> AlignmentHead:
 
 def method_with(head: Path) -> Method:
     """Return the method of the lite bundle with another head."""
-    bundle: Bundle = load_bundle("lite")
-    encoder = bundle.encoder
-    if not isinstance(encoder, LiteEncoder):
-        raise TypeError("the lite bundle brings another encoder")
+    bundle = load_bundle("lite")
+    encoder = _encoder(bundle)
     return Method(replace(bundle, encoder=LiteEncoder(encoder.tower, encoder.text_tower, read_head(head))))
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from models.align.corpus import Mask, Sample
 from models.contracts import Image
-from models.encoders.tinyvit import SIDE, TOKEN_SIDE, TinyVitTower, placement_of
+from models.encoders.tinyvit import SIDE, TOKEN_SIDE, TinyVitTower, placement_of, scaled_size
 
 VARIANTS: dict[str, int] = {"breast_ultrasound": 3, "brain_mr": 4, "brain_mr_volume": 1}
 """Seeded variants beside the image itself, by set: only the small sets with lesions get any."""
@@ -96,8 +96,7 @@ def _tone(image: Image, rng: np.random.Generator) -> Image:
 def coverage(mask: Mask) -> Tensor:
     """Return how much of each token (32, 32) a mask (H, W) covers, in [0, 1]."""
     height, width = mask.shape
-    scale = SIDE / max(height, width)
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    size = scaled_size(height, width)
     values = torch.from_numpy(mask.astype(np.float32))[None, None]
     values = F.interpolate(values, size=size, mode="bilinear", antialias=True)
     values = F.pad(values, (0, SIDE - size[1], 0, SIDE - size[0]))
@@ -154,10 +153,10 @@ def extract(samples: Iterable[Sample], state: dict[str, Tensor], folder: Path, p
             progress.advance(bar)
 
 
-def load(samples: Iterable[Sample], folder: Path, variants: bool = True) -> Iterator[Features]:
-    """Yield the stored features of every sample and, with ``variants``, of its variants."""
+def load(samples: Iterable[Sample], folder: Path) -> Iterator[Features]:
+    """Yield the stored features of every sample and of its variants."""
     for sample in samples:
-        for variant in range((VARIANTS.get(sample.origin, 0) if variants else 0) + 1):
+        for variant in range(VARIANTS.get(sample.origin, 0) + 1):
             path = _path(folder, sample, variant)
             stored: dict[str, Tensor] = torch.load(path, weights_only=True)
             pyramid = stored.pop("pyramid")

@@ -188,7 +188,7 @@ def _present(logits: Tensor, batch: Batch, best: int) -> Tensor:
 
 
 def _contrast(tokens: Tensor, text: Tensor, batch: Batch) -> Tensor:
-    """DHN-NCE between regions and the texts that name them, mean per anchor; one pair per image."""
+    """DHN-NCE between regions and the texts that name them, mean per pair; every shown region is one."""
     images, texts, names = [], [], []
     for i in range(len(tokens)):
         for k in torch.nonzero(batch.shown[i] & batch.located[i]).flatten().tolist():

@@ -55,6 +55,12 @@ class Encoding:
     placement: Placement
 
 
+def scaled_size(height: int, width: int) -> tuple[int, int]:
+    """Return (rows, columns) of an image of (height, width) pixels once its longest side is 256."""
+    scale = SIDE / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
 def placement_of(height: int, width: int) -> Placement:
     """Return where an image of (height, width) pixels lies on the token grid: longest side to 256, padded."""
     scale = SIDE / max(height, width)
@@ -70,8 +76,7 @@ def preprocess(image: Image) -> Tensor:
     Returns (3, 256, 256) float32. A constant image becomes zeros.
     """
     height, width = image.shape[:2]
-    scale = SIDE / max(height, width)
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    size = scaled_size(height, width)
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).unsqueeze(0).float()
     pixels = F.interpolate(pixels, size=size, mode="bilinear", align_corners=False, antialias=True)[0]
     low, high = pixels.min(), pixels.max()

@@ -9,7 +9,7 @@ from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransfor
 from torch import Tensor, nn
 
 from models.contracts import Box, Candidates, Image
-from models.encoders.tinyvit import EMBEDDING_SIDE, SIDE, TinyVitTower
+from models.encoders.tinyvit import EMBEDDING_SIDE, SIDE, TinyVitTower, scaled_size
 from models.errors import Code, ModelError
 
 BOXES_PER_PASS = 32
@@ -80,7 +80,7 @@ class LiteMedSam(nn.Module):
                 dense_prompt_embeddings=dense,
                 multimask_output=False,
             )
-            rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+            rows, columns = scaled_size(height, width)
             logits = logits[:, :, :rows, :columns]
             masks.append(
                 F.interpolate(logits, size=size, mode="bilinear", align_corners=False)[:, 0].sigmoid()
