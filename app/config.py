@@ -17,7 +17,8 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Validat
 
 from app.config_file import absolute, explain, merge, read
 from models.errors import Code, ConfigError
-from operators.task import PROMPT_MAX_CHARACTERS, Frozen, Task
+from models.prompts import PROMPT_MAX_CHARACTERS
+from operators.task import Frozen, Task
 
 PACKAGED = Path(__file__).resolve().parents[1] / "app.yaml"
 """The defaults that come with the software: in a checkout, in site-packages and in a MAP, beside ``app``."""

@@ -16,14 +16,13 @@ from torch import Tensor
 
 from models.bundles.bundle import Bundle
 from models.contracts import Box, Image, Placement
-from models.errors import Code, PromptError
+from models.errors import Code
 from models.masks.binarise import otsu
 from models.masks.components import Component, components, select, widen
+from models.prompts import check_prompts
 from models.saliency.m2ib import m2ib, min_max
 from models.settings import Settings
 from models.uncertainty import THRESHOLD, agree
-
-PROMPT_MAX_CHARACTERS = 1000
 
 
 @dataclass(frozen=True)
@@ -98,12 +97,7 @@ class Method:
 
         Raises PromptError (PROMPT-EMPTY, PROMPT-TOO-LONG).
         """
-        if not prompts or any(not prompt.strip() for prompt in prompts):
-            raise PromptError(Code.PROMPT_EMPTY, "the prompt is empty; say in words what to segment")
-        longest = max(len(prompt) for prompt in prompts)
-        if longest > PROMPT_MAX_CHARACTERS:
-            message = f"the prompt has {longest} characters; at most {PROMPT_MAX_CHARACTERS} can be used"
-            raise PromptError(Code.PROMPT_TOO_LONG, message)
+        check_prompts(prompts)
         return F.normalize(self.bundle.encoder.encode_text(prompts).mean(0), dim=0)
 
     def saliency(self, image: Image, text: Tensor, seed: int) -> Saliency:

@@ -10,10 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from models.errors import Code, PromptError
-
-PROMPT_MAX_CHARACTERS = 1000
-"""Longer than any sentence of the papers' prompt sets; SegmentDescription (ST) holds 1024."""
+from models.prompts import check_prompts
 
 
 class Frozen(BaseModel):
@@ -124,14 +121,8 @@ def prompt_task(prompt: str) -> Task:
     PromptError
         PROMPT_EMPTY or PROMPT_TOO_LONG.
     """
+    check_prompts((prompt,))
     words = " ".join(prompt.split())
-    if not words:
-        raise PromptError(Code.PROMPT_EMPTY, "The prompt is empty; say in words what to segment.")
-    if len(prompt) > PROMPT_MAX_CHARACTERS:
-        raise PromptError(
-            Code.PROMPT_TOO_LONG,
-            f"The prompt has {len(prompt)} characters; at most {PROMPT_MAX_CHARACTERS} are used. Shorten it.",
-        )
     slug = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:20].rstrip("-")
     value = "P" + hashlib.sha256(words.encode()).hexdigest()[:12].upper()
     segment = Segment(

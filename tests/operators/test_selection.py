@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import Code, PromptError
+from models.prompts import PROMPT_MAX_CHARACTERS
 from operators.selection import Decision, plan, plan_study
 from operators.study import read_folder
-from operators.task import PROMPT_MAX_CHARACTERS, prompt_task
+from operators.task import prompt_task
 from tests.operators.results import task
 from tests.operators.synthetic import ROOT, phantom, radiograph, ultrasound, volume
 
