@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.bundles.bundle import Bundle
-from models.contracts import Box, Image, Placement
+from models.contracts import CalibratedEncoder, Image, VisualPrompt
 from models.errors import Code
 from models.masks.binarise import otsu
 from models.masks.components import Component, components, select, widen
+from models.placement import Placement
 from models.prompts import check_prompts
 from models.saliency.m2ib import m2ib, min_max
 from models.settings import Settings
@@ -44,11 +45,8 @@ class Saliency:
         if len(self.maps) == 0:
             return np.zeros((self.placement.height, self.placement.width), np.float32)
         grid = self.maps.mean(0) if member is None else self.maps[member]
-        size = (self.placement.height, self.placement.width)
-        pixels = F.interpolate(
-            torch.from_numpy(grid)[None, None], size=size, mode="bilinear", align_corners=False
-        )
-        return pixels[0, 0].numpy()
+        pixels: npt.NDArray[np.float32] = self.placement.on_pixels(torch.from_numpy(grid)[None])[0]
+        return pixels
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,11 @@ class Method:
     def saliency(self, image: Image, text: Tensor, seed: int) -> Saliency:
         """Return one M2IB map per member, or TARGET-ABSENT. ``image`` is (H, W, 3) uint8, ``text`` (D,)."""
         settings = self.settings
-        tokens = self.bundle.encoder.tokens(image)
-        agreement = self.bundle.encoder.similarity(tokens.values.unsqueeze(0), text).sigmoid()
+        encoder = self.bundle.encoder
+        tokens = encoder.tokens(image)
+        if not isinstance(encoder, CalibratedEncoder):
+            raise TypeError("this encoder knows no presence")
+        agreement = encoder.similarity(tokens.values.unsqueeze(0), text).sigmoid()
         best = agreement.flatten().topk(max(1, round(settings.relevance_tokens * agreement.numel()))).values
         relevance = float(best.mean())
         if relevance < settings.relevance:
@@ -135,20 +136,22 @@ class Method:
         if coarse.status is not None:
             return Members(np.zeros((0, *coarse.size), np.float32), coarse.status)
         settings = self.settings
-        boxes: list[Box] = []
+        prompts: list[VisualPrompt] = []
         owners: list[tuple[int, Component]] = []
         for member, kept in enumerate(coarse.components):
             rng = np.random.default_rng((seed, member))
             for component in kept:
                 dx, dy = (float(shift) for shift in rng.uniform(-settings.jitter, settings.jitter, 2))
-                boxes += [widen(component.box, m, (dx, dy), coarse.size) for m in settings.margins]
+                boxes = (widen(component.box, m, (dx, dy), coarse.size) for m in settings.margins)
+                prompts += map(VisualPrompt, boxes)
                 owners.append((member, component))
-        found = self.bundle.segmenter.decode(self.bundle.segmenter.embed(image), coarse.size, boxes)
+        found = self.bundle.segmenter.decode(self.bundle.segmenter.embed(image), coarse.size, prompts)
+        probability, quality = found.best()
         choices = len(settings.margins)
-        best = found.quality.reshape(-1, choices).argmax(1) + choices * np.arange(len(owners))
+        best = quality.reshape(-1, choices).argmax(1) + choices * np.arange(len(owners))
         members = np.zeros((len(coarse.components), *coarse.size), np.float32)
         for (member, component), index in zip(owners, best, strict=True):
-            refined = self._confirmed(component, found.probability[index], float(found.quality[index]))
+            refined = self._confirmed(component, probability[index], float(quality[index]))
             np.maximum(members[member], refined, out=members[member])
         return Members(members)
 

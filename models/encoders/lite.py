@@ -11,10 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.contracts import Image, ImageTokens
+from models.contracts import Image, ImageTokens, Pixels
 from models.encoders.minilm import WIDTH as TEXT_WIDTH
 from models.encoders.minilm import MiniLm
-from models.encoders.tinyvit import PYRAMID_CHANNELS, TinyVitTower
+from models.encoders.tinyvit import PYRAMID_CHANNELS, TinyVitTower, placement_of, preprocess
+from models.placement import Placement
 
 HIDDEN = 128
 EMBEDDING = 128
@@ -89,6 +90,22 @@ class LiteEncoder:
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """Return (N, 128) unit rows."""
         return self.head.text(self.text_tower(prompts).clone())
+
+    @property
+    def scale(self) -> float:
+        """Multiplier of the cosine, learnt by the head."""
+        return float(self.head.scale.exp())
+
+    def preprocess(self, image: Image) -> Pixels:
+        """Return the image at the tower's size (3, 256, 256), padded at the bottom or the right."""
+        return Pixels(preprocess(image), placement_of(*image.shape[:2]))
+
+    @torch.no_grad()
+    def encode_pixels(self, pixels: Tensor, placement: Placement) -> Tensor:
+        """Map (N, 3, 256, 256) to image embeddings (N, 128) without a look at the cache."""
+        pyramid, _ = self.tower(pixels)
+        features = self.head.bottleneck(pyramid)
+        return self.finish(features[:, :, : placement.rows, : placement.columns])
 
     def tokens(self, image: Image) -> ImageTokens:
         """Return the standardised features (128, rows, columns) of an image, padding cut off."""

@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from timm.models.tiny_vit import ConvNorm, TinyVit
 from torch import Tensor, nn
 
-from models.contracts import Image, Placement
+from models.contracts import Image
 from models.errors import Code, ModelError
+from models.placement import Placement
 
 SIDE = 256
 """Pixels on the longer side that the tower sees."""
@@ -67,7 +68,7 @@ def placement_of(height: int, width: int) -> Placement:
     cell = SIDE // TOKEN_SIDE
     rows = max(1, round(height * scale / cell))
     columns = max(1, round(width * scale / cell))
-    return Placement(height=height, width=width, rows=rows, columns=columns)
+    return Placement.whole(height, width, rows, columns)
 
 
 def preprocess(image: Image) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from models.contracts import Box
+from models.placement import Box
 
 EIGHT = np.ones((3, 3), dtype=bool)
 

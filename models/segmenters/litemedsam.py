@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
 from torch import Tensor, nn
 
-from models.contracts import Box, Candidates, Image
+from models.contracts import Candidates, Image, VisualPrompt
 from models.encoders.tinyvit import EMBEDDING_SIDE, SIDE, TinyVitTower, scaled_size
 from models.errors import Code, ModelError
 
@@ -16,7 +16,9 @@ BOXES_PER_PASS = 32
 
 
 class LiteMedSam(nn.Module):
-    """Box-prompted masks (LiteMedSAM understands boxes only)."""
+    """Box-prompted masks."""
+
+    understands = frozenset({"boxes"})
 
     def __init__(self, tower: TinyVitTower) -> None:
         super().__init__()
@@ -53,8 +55,14 @@ class LiteMedSam(nn.Module):
         return self.tower.encode(image).embedding.float()
 
     @torch.inference_mode()
-    def decode(self, embedding: Tensor, size: tuple[int, int], boxes: Sequence[Box]) -> Candidates:
-        """Return one mask per box.
+    def decode(
+        self,
+        embedding: Tensor,
+        size: tuple[int, int],
+        prompts: Sequence[VisualPrompt],
+        multimask: bool = False,
+    ) -> Candidates:
+        """Return one mask per box, or three.
 
         Parameters
         ----------
@@ -62,12 +70,25 @@ class LiteMedSam(nn.Module):
             (256, 64, 64), from :meth:`embed`.
         size
             (height, width) of the original image.
-        boxes
-            In pixels of the original image.
+        prompts
+            Boxes in pixels of the original image.
+        multimask
+            Three masks per box instead of one.
+
+        Raises
+        ------
+        ModelError
+            PROMPT-KIND-UNSUPPORTED: a prompt is not a box alone.
         """
         height, width = size
+        boxes = [prompt.box for prompt in prompts if prompt.box is not None and not prompt.points]
+        if len(boxes) < len(prompts):
+            message = "LiteMedSAM understands boxes only; ask it with boxes, or choose another segmenter"
+            raise ModelError(Code.PROMPT_KIND_UNSUPPORTED, message)
+        masks_each = 3 if multimask else 1
         if not boxes:
-            return Candidates(np.zeros((0, height, width), np.float32), np.zeros(0, np.float32))
+            empty = np.zeros((0, masks_each), np.float32)
+            return Candidates(np.zeros((0, masks_each, height, width), np.float32), empty)
         scale = SIDE / max(height, width)
         scaled = torch.tensor(boxes, dtype=torch.float32, device=embedding.device) * scale
         masks, qualities = [], []
@@ -78,12 +99,10 @@ class LiteMedSam(nn.Module):
                 image_pe=self.prompt_encoder.get_dense_pe(),
                 sparse_prompt_embeddings=sparse,
                 dense_prompt_embeddings=dense,
-                multimask_output=False,
+                multimask_output=multimask,
             )
             rows, columns = scaled_size(height, width)
             logits = logits[:, :, :rows, :columns]
-            masks.append(
-                F.interpolate(logits, size=size, mode="bilinear", align_corners=False)[:, 0].sigmoid()
-            )
-            qualities.append(quality[:, 0])
+            masks.append(F.interpolate(logits, size=size, mode="bilinear", align_corners=False).sigmoid())
+            qualities.append(quality)
         return Candidates(torch.cat(masks).cpu().numpy(), torch.cat(qualities).cpu().numpy())

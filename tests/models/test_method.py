@@ -8,7 +8,7 @@ import pytest
 from torch import Tensor
 
 from models.bundles.bundle import Bundle
-from models.contracts import Box, Candidates
+from models.contracts import Candidates, VisualPrompt
 from models.errors import Code, PromptError
 from models.method import Method, Vote, image_seed
 from models.settings import Settings
@@ -101,9 +101,15 @@ def test_fewer_than_four_members_are_refused() -> None:
 
 def test_of_several_margins_the_segmenter_chooses_the_mask_it_trusts(method: Method) -> None:
     class PrefersWide(BoxSegmenter):
-        def decode(self, embedding: Tensor, size: tuple[int, int], boxes: Sequence[Box]) -> Candidates:
-            found = super().decode(embedding, size, boxes)
-            return Candidates(found.probability, found.probability.sum((1, 2)).astype(np.float32))
+        def decode(
+            self,
+            embedding: Tensor,
+            size: tuple[int, int],
+            prompts: Sequence[VisualPrompt],
+            multimask: bool = False,
+        ) -> Candidates:
+            found = super().decode(embedding, size, prompts, multimask)
+            return Candidates(found.probability, found.probability.sum((2, 3)).astype(np.float32))
 
     settings = replace(method.settings, margins=(0.0, 0.4), jitter=0.0)
     image = picture(64, 64, [(16, 16, 40, 40)])
@@ -114,10 +120,16 @@ def test_of_several_margins_the_segmenter_chooses_the_mask_it_trusts(method: Met
 
 def test_where_sam_fails_the_component_stands_and_says_so_by_its_entropy(method: Method) -> None:
     class Lost(BoxSegmenter):
-        def decode(self, embedding: Tensor, size: tuple[int, int], boxes: Sequence[Box]) -> Candidates:
-            corner = np.zeros((len(boxes), *size), np.float32)
-            corner[:, :4, :4] = 0.9
-            return Candidates(corner, np.full(len(boxes), 0.6, np.float32))
+        def decode(
+            self,
+            embedding: Tensor,
+            size: tuple[int, int],
+            prompts: Sequence[VisualPrompt],
+            multimask: bool = False,
+        ) -> Candidates:
+            corner = np.zeros((len(prompts), 1, *size), np.float32)
+            corner[:, :, :4, :4] = 0.9
+            return Candidates(corner, np.full((len(prompts), 1), 0.6, np.float32))
 
     image = picture(64, 64, [(24, 24, 48, 48)])
     vote = run(Method(replace(method.bundle, segmenter=Lost())), image, "bright")

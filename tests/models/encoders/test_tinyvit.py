@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from models.bundles.bundle import load_bundle
+from models.contracts import VisualPrompt
 from models.encoders.tinyvit import TinyVitTower, placement_of, preprocess
 from models.segmenters.litemedsam import LiteMedSam
 from tests.models.toy import picture
@@ -55,11 +56,12 @@ def test_a_box_around_a_bright_disc_becomes_that_disc(segmenter: LiteMedSam) -> 
     rows, columns = np.mgrid[0:160, 0:240]
     disc = (rows - 70) ** 2 + (columns - 150) ** 2 < 40**2
     image = np.repeat(np.where(disc, 200, 40).astype(np.uint8)[:, :, None], 3, axis=2)
-    candidates = segmenter.decode(segmenter.embed(image), (160, 240), [(108.0, 28.0, 192.0, 112.0)])
-    mask = candidates.probability[0] > 0.5
+    prompt = VisualPrompt((108.0, 28.0, 192.0, 112.0))
+    candidates = segmenter.decode(segmenter.embed(image), (160, 240), [prompt])
+    mask = candidates.probability[0, 0] > 0.5
     assert 2 * (mask & disc).sum() / (mask.sum() + disc.sum()) > 0.9
-    assert candidates.quality.shape == (1,)
+    assert candidates.quality.shape == (1, 1)
 
 
 def test_no_boxes_give_no_masks(segmenter: LiteMedSam) -> None:
-    assert segmenter.decode(torch.zeros(256, 64, 64), (5, 7), []).probability.shape == (0, 5, 7)
+    assert segmenter.decode(torch.zeros(256, 64, 64), (5, 7), []).probability.shape == (0, 1, 5, 7)

@@ -6,12 +6,13 @@ import torch
 import torch.nn.functional as F
 
 from models.bundles.bundle import Bundle
-from models.contracts import Candidates, ImageTokens, Placement
+from models.contracts import Candidates, ImageTokens
 from models.errors import Code
 from models.evaluation.dataset import open_dataset
 from models.evaluation.run import evaluate
 from models.evaluation.words import Case, reply_to, summarise
 from models.method import Method
+from models.placement import Placement
 from models.settings import Settings
 from tests.models.evaluation.folders import dataset, square
 
@@ -24,12 +25,19 @@ class BrightEncoder:
     def encode_text(self, prompts):
         return torch.stack([torch.tensor([1.0, 0.0] if "bright" in p else [0.0, 1.0]) for p in prompts])
 
+    scale = 10.0
+
     def tokens(self, image):
         height, width = image.shape[:2]
         grey = torch.from_numpy(image[..., 0].astype(np.float32) / 255)[None, None]
         bright = F.avg_pool2d(grey, CELL)[0]
         values = torch.cat([4 * bright, 0.1 * torch.ones_like(bright)])
-        return ImageTokens(values, Placement(height, width, height // CELL, width // CELL))
+        return ImageTokens(values, Placement.whole(height, width, height // CELL, width // CELL))
+
+    def preprocess(self, image):
+        raise NotImplementedError
+
+    encode_pixels = preprocess
 
     def finish(self, tokens):
         return F.normalize(tokens.mean((2, 3)), dim=1)
@@ -44,11 +52,14 @@ class BoxSegmenter:
     def embed(self, image):
         return torch.zeros(1, 1, 1)
 
-    def decode(self, embedding, size, boxes):
-        masks = np.zeros((len(boxes), *size), np.float32)
-        for mask, (x0, y0, x1, y1) in zip(masks, boxes, strict=True):
-            mask[round(y0) : round(y1), round(x0) : round(x1)] = 0.9
-        return Candidates(masks, np.ones(len(boxes), np.float32))
+    understands = frozenset({"boxes"})
+
+    def decode(self, embedding, size, prompts, multimask=False):
+        masks = np.zeros((len(prompts), 1, *size), np.float32)
+        for mask, prompt in zip(masks, prompts, strict=True):
+            x0, y0, x1, y1 = prompt.box
+            mask[0, round(y0) : round(y1), round(x0) : round(x1)] = 0.9
+        return Candidates(masks, np.ones((len(prompts), 1), np.float32))
 
 
 @pytest.fixture
