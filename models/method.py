@@ -112,7 +112,9 @@ class Method:
             empty = np.zeros((0, *tokens.values.shape[1:]), np.float32)
             return Saliency(empty, relevance, tokens.placement, Code.TARGET_ABSENT)
         seeds = [seed + member for member in range(settings.members)]
-        passed = m2ib(self.bundle.encoder, tokens.values, text, seeds, settings.saliency)
+        features = tokens.values.expand(len(seeds), *tokens.values.shape)
+        texts = text.expand(len(seeds), -1)
+        passed = m2ib(encoder, features, texts, seeds, settings.saliency)
         # What passes where the tokens themselves disagree with the text speaks of something else. The papers
         # count it; on slices with many organs it then outweighs the one that is meant.
         maps = min_max(passed * agreement)
