@@ -240,7 +240,7 @@ def test_the_released_code_pulls_the_hardest_negatives_closer():
     released = similarity_gradient(lambda values: released_side(values, 0.15), logits)
     printed = similarity_gradient(lambda values: one_side(values, negative, 0.0, 0.15), logits)
     assert correlation(logits[negative], released[negative]) < -0.8
-    assert correlation(logits[negative], printed[negative]) > 0.8
+    assert correlation(logits[negative], printed[negative]) > 0.7
     attracted = released[negative] < 0
     assert 0.1 < attracted.double().mean() < 0.5
     assert logits[negative][attracted].min() > logits[negative].median()
