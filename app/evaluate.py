@@ -12,8 +12,9 @@ from rich.progress import track
 
 from app.config import Config
 from models.errors import Code, ConfigError
+from models.evaluation.answer import Answer
 from models.evaluation.dataset import Dataset, open_dataset
-from models.evaluation.metrics import TOLERANCE_PX, Mask
+from models.evaluation.metrics import TOLERANCE_PX
 from models.evaluation.report import Heading, build, to_json, write
 from models.evaluation.run import Prompts, Scored
 from models.evaluation.run import evaluate as run_evaluation
@@ -165,17 +166,19 @@ def _heading(request: Request, config: Config, question: Question, method: "Meth
 
 
 def _run(request: Request, dataset: Dataset, question: Question, method: "Method") -> list[Scored]:
-    answers: Iterable[tuple[Scored, Mask]] = track(
+    answers: Iterable[tuple[Scored, Answer]] = track(
         run_evaluation(dataset, question.prompts, method, question.seed),
         description="images",
         total=len(dataset.items),
         console=Console(stderr=True),
     )
     scored = []
-    for image, mask in answers:
+    for image, answer in answers:
         scored.append(image)
         if request.save_masks is not None:
-            Pillow.fromarray(mask.astype("uint8") * 255).save(request.save_masks / f"{image.row.name}.png")
+            Pillow.fromarray(answer.mask.astype("uint8") * 255).save(
+                request.save_masks / f"{image.row.name}.png"
+            )
     return scored
 
 

@@ -1,7 +1,7 @@
 """What the method answers about one image and one prompt, with the masks of the stages on the way."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ from models.contracts import Image
 from models.errors import Code
 from models.evaluation.metrics import Map, Mask
 from models.masks.binarise import otsu
+from models.uncertainty import THRESHOLD
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from models.method import Coarse, Method
 
 Status = Literal["found", "nothing-found", "refused"]
+Stage = Literal["map", "components", "sam"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class Stages:
 class Answer:
     """The method's answer: ``soft`` (H, W) float32 is the mean saliency map, constant where there is none.
 
-    ``uncertainty`` is the mean entropy over the mask in bits, None where nothing was found.
+    ``uncertainty`` is the mean entropy over the mask in bits, None where nothing was found. ``entropy``
+    (H, W) float32 in bits and ``member``, the segmenter's mask (H, W) bool for the first member alone, are
+    what the vote was made from; None where there was no vote.
     """
 
     status: Status
@@ -44,6 +48,8 @@ class Answer:
     stages: Stages
     soft: Map
     uncertainty: float | None
+    entropy: Map | None = None
+    member: Mask | None = None
 
     @property
     def mask(self) -> Mask:
@@ -72,7 +78,8 @@ def ask(method: "Method", image: Image, text: "Tensor", seed: int) -> Answer:
     """
     saliency = method.saliency(image, text, seed)
     coarse = method.coarse(saliency)
-    vote = method.vote(method.refine(image, coarse, seed))
+    members = method.refine(image, coarse, seed)
+    vote = method.vote(members)
     nothing = np.zeros(image.shape[:2], dtype=np.bool_)
     soft = saliency.on_pixels(None) if len(saliency.maps) else nothing.astype(np.float32)
     found = vote.status is None
@@ -86,7 +93,34 @@ def ask(method: "Method", image: Image, text: "Tensor", seed: int) -> Answer:
         ),
         soft=soft,
         uncertainty=float(vote.entropy[vote.mask].mean()) if found else None,
+        entropy=vote.entropy if found else None,
+        member=members.probability[0] > THRESHOLD if found else None,
     )
+
+
+def ask_until(method: "Method", image: Image, text: "Tensor", seed: int, stage: Stage) -> Answer:
+    """Run the method up to a stage and answer with the mask of that stage: what an ablation compares.
+
+    Before ``sam`` the segmenter is not asked, and there is no uncertainty. Raises what :func:`ask` raises.
+    """
+    if stage == "sam":
+        return ask(method, image, text, seed)
+    saliency = method.saliency(image, text, seed)
+    nothing = np.zeros(image.shape[:2], dtype=np.bool_)
+    if saliency.status is not None:
+        return Answer(
+            "nothing-found",
+            saliency.status,
+            Stages(nothing, nothing, nothing),
+            nothing.astype(np.float32),
+            None,
+        )
+    soft = saliency.on_pixels(None)
+    coarse = method.coarse(saliency)
+    stages = Stages(otsu(soft), _components(coarse, nothing.shape), nothing)
+    mask = stages.map if stage == "map" else stages.components
+    code = None if mask.any() else Code.NO_COMPONENT
+    return Answer("nothing-found" if code else "found", code, replace(stages, sam=mask), soft, None)
 
 
 def refused(shape: tuple[int, int], code: Code) -> Answer:

@@ -4,10 +4,14 @@ images/NAME.png   8-bit grey or RGB, ready for display
 masks/NAME.png    0/255 (0/1 is read too); all zero: the target is absent
 prompts.csv       optional: name, prompt; several rows of one name are wordings of the same thing
 groups.csv        optional: name, patient; images of one patient are resampled together
+subtypes.csv      optional: name, subtype; read only by what asks with prompts of subtypes (P1, P3, P5)
+
+Data sets that come in other folders: :mod:`models.evaluation.layouts`.
 """
 
 import csv
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +32,40 @@ _OTHER_FORMATS = frozenset(
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a data set. ``prompts`` is empty where prompts.csv says nothing about it."""
+    """One image of a data set.
+
+    Attributes
+    ----------
+    name
+        Unique in the data set.
+    image, mask
+        The files, for messages; :meth:`pixels` and :meth:`truth` read them.
+    prompts
+        Empty where prompts.csv says nothing about the image.
+    patient
+        Images of one patient are not independent; the name where nothing is known.
+    subtype
+        What the image-level label says, None without one. A method that is told it uses a label.
+    load_image, load_mask
+        How a layout reads what is not one PNG each, on equal grids; None: as PNG.
+    """
 
     name: str
     image: Path
     mask: Path
     prompts: tuple[str, ...]
     patient: str
+    subtype: str | None = None
+    load_image: Callable[[], Image] | None = None
+    load_mask: Callable[[], Mask] | None = None
+
+    def pixels(self) -> Image:
+        """Return the image (H, W, 3) uint8 RGB. DatasetError (PIXELS-UNDECODABLE)."""
+        return read_image(self.image) if self.load_image is None else self.load_image()
+
+    def truth(self) -> Mask:
+        """Return the true mask (H, W). DatasetError (PIXELS-UNDECODABLE, DATASET-INVALID)."""
+        return read_mask(self.mask) if self.load_mask is None else self.load_mask()
 
 
 @dataclass(frozen=True)
@@ -46,29 +77,32 @@ class Dataset:
     has_prompts: bool
 
 
-def read_image(path: Path) -> Image:
-    """Return the pixels (H, W, 3) uint8 RGB with the stored values: an 8-bit PNG is ready for display.
+def read_image(path: Path, formats: tuple[str, ...] = ("PNG",)) -> Image:
+    """Return the pixels (H, W, 3) uint8 RGB with the stored values: an 8-bit image is ready for display.
 
     Raises
     ------
     DatasetError
-        PIXELS-UNDECODABLE names the file that is no PNG, is truncated or has more than 8 bits.
+        PIXELS-UNDECODABLE names the file that has another format, is truncated or has more than 8 bits.
     """
-    decoded = _decode(path)
+    decoded = _decode(path, formats)
     if decoded.mode in _GREY:
         return display(np.asarray(decoded.convert("L"), dtype=np.float32), IDENTITY)
     return np.asarray(decoded.convert("RGB"), dtype=np.uint8)
 
 
-def read_mask(path: Path) -> Mask:
+def read_mask(path: Path, formats: tuple[str, ...] = ("PNG",)) -> Mask:
     """Return the mask (H, W): 255 is the target where all values are 0 or 255, 1 where all are 0 or 1.
+
+    Each file is judged for itself. The released evaluation thresholds at 200, so that masks of 0 and 1 are
+    read as empty; a mask of grey levels, as JPEG makes them, is refused and never thresholded.
 
     Raises
     ------
     DatasetError
         PIXELS-UNDECODABLE for a file that cannot be read, DATASET-INVALID for any other pixel value.
     """
-    pixels = np.asarray(_decode(path).convert("L"), dtype=np.uint8)
+    pixels = np.asarray(_decode(path, formats).convert("L"), dtype=np.uint8)
     values = set(np.unique(pixels).tolist())
     if not (values <= {0, 255} or values <= {0, 1}):
         some = ", ".join(str(value) for value in sorted(values - {0})[:5])
@@ -91,8 +125,9 @@ def open_dataset(folder: Path) -> Dataset:
         that is missing, unreadable or of another size, a CSV file without its columns or its names.
     """
     images = _images(folder / "images")
-    prompts = _column(folder / "prompts.csv", "prompt")
-    patients = _column(folder / "groups.csv", "patient")
+    prompts = read_column(folder / "prompts.csv", "prompt")
+    patients = read_column(folder / "groups.csv", "patient")
+    subtypes = read_column(folder / "subtypes.csv", "subtype")
     items = []
     for image in images:
         name = image.stem
@@ -101,7 +136,7 @@ def open_dataset(folder: Path) -> Dataset:
             raise DatasetError(
                 Code.DATASET_INVALID, f"{mask}: missing; {image.name} needs a mask of its name"
             )
-        _check_size(image, mask)
+        check_size(image, mask)
         items.append(
             Item(
                 name=name,
@@ -109,9 +144,28 @@ def open_dataset(folder: Path) -> Dataset:
                 mask=mask,
                 prompts=_rows(prompts, name, folder / "prompts.csv"),
                 patient=(_rows(patients, name, folder / "groups.csv") or (name,))[0],
+                subtype=(_rows(subtypes, name, folder / "subtypes.csv") or (None,))[0],
             )
         )
     return Dataset(folder, tuple(items), prompts is not None)
+
+
+def assemble(folder: Path, items: Iterable[Item]) -> Dataset:
+    """Return the data set of a layout, sorted by name.
+
+    Raises
+    ------
+    DatasetError
+        DATASET-INVALID: no image at all, or two of one name.
+    """
+    ordered = tuple(sorted(items, key=lambda item: item.name))
+    if not ordered:
+        raise DatasetError(Code.DATASET_INVALID, f"{folder}: no images of this layout; see docs/datasets.md")
+    name, times = Counter(item.name for item in ordered).most_common(1)[0]
+    if times > 1:
+        files = ", ".join(str(item.image) for item in ordered if item.name == name)
+        raise DatasetError(Code.DATASET_INVALID, f"the name {name} stands for {times} images: {files}")
+    return Dataset(folder, ordered, has_prompts=False)
 
 
 def _images(folder: Path) -> list[Path]:
@@ -135,9 +189,10 @@ def _images(folder: Path) -> list[Path]:
     return images
 
 
-def _check_size(image: Path, mask: Path) -> None:
-    height, width = read_mask(mask).shape
-    size = _header_size(image)
+def check_size(image: Path, mask: Path, formats: tuple[str, ...] = ("PNG",)) -> None:
+    """Refuse a mask that is unreadable, not binary or of another size than its image. DatasetError."""
+    height, width = read_mask(mask, formats).shape
+    size = _header_size(image, formats)
     if size is not None and size != (width, height):
         raise DatasetError(
             Code.DATASET_INVALID,
@@ -145,23 +200,24 @@ def _check_size(image: Path, mask: Path) -> None:
         )
 
 
-def _header_size(path: Path) -> tuple[int, int] | None:
-    """Return (width, height) as the file's header says, None when there is no PNG header to read."""
+def _header_size(path: Path, formats: tuple[str, ...]) -> tuple[int, int] | None:
+    """Return (width, height) as the file's header says, None when there is no such header to read."""
     try:
-        with Pillow.open(path, formats=["PNG"]) as file:
+        with Pillow.open(path, formats=formats) as file:
             return file.size
     except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError):
         return None
 
 
-def _decode(path: Path) -> Pillow.Image:
+def _decode(path: Path, formats: tuple[str, ...]) -> Pillow.Image:
     try:
-        with Pillow.open(path, formats=["PNG"]) as file:
+        with Pillow.open(path, formats=formats) as file:
             file.load()
             decoded = file.copy()
     except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
         raise DatasetError(
-            Code.PIXELS_UNDECODABLE, f"{path}: not a readable PNG ({type(error).__name__}); replace the file"
+            Code.PIXELS_UNDECODABLE,
+            f"{path}: not a readable {' or '.join(formats)} ({type(error).__name__}); replace the file",
         ) from error
     if decoded.mode not in _GREY + _COLOUR:
         raise DatasetError(
@@ -171,8 +227,8 @@ def _decode(path: Path) -> Pillow.Image:
     return decoded
 
 
-def _column(path: Path, column: str) -> Mapping[str, tuple[str, ...]] | None:
-    """Return ``column`` by ``name`` in the file's order, or None when there is no such file."""
+def read_column(path: Path, column: str) -> Mapping[str, tuple[str, ...]] | None:
+    """Return ``column`` by ``name`` in the file's order, or None when there is no such file. DatasetError."""
     if not path.is_file():
         return None
     found: dict[str, tuple[str, ...]] = {}

@@ -1,4 +1,4 @@
-"""How well a mask and a soft map agree with the truth (algorithms: DSC, IoU, 2-D contour NSD, pixel AUC)."""
+"""How well a mask and a soft map agree with the truth: DSC, IoU, NSD of contours and surfaces, pixel AUC."""
 
 import warnings
 from dataclasses import dataclass
@@ -9,6 +9,9 @@ from scipy.stats import rankdata
 
 Mask = npt.NDArray[np.bool_]
 """(H, W) bool on the grid of the image."""
+
+Volume = npt.NDArray[np.bool_]
+"""(D, H, W) bool, slices first."""
 
 Map = npt.NDArray[np.float32]
 """(H, W) float32 on the grid of the image."""
@@ -82,6 +85,62 @@ def surface_dice(
         The shapes differ.
     """
     _same_grid(a, b)
+    return _near_surface(a, b, tolerance, spacing)
+
+
+def volume_surface_dice(
+    a: Volume, b: Volume, tolerance: float, spacing: tuple[float, float, float]
+) -> float | None:
+    """Return the share of both surfaces' area that lies within ``tolerance`` of the other surface.
+
+    Parameters
+    ----------
+    a, b
+        (D, H, W) masks of whole volumes.
+    tolerance
+        In the unit of ``spacing``, millimetres as a rule.
+    spacing
+        Distance between slices, rows and columns.
+
+    Returns
+    -------
+    float or None
+        In [0, 1]; 0 when one mask is empty, None when both are.
+
+    Raises
+    ------
+    ValueError
+        The two are not on one 3-D grid.
+    """
+    _same_grid(a, b, 3)
+    return _near_surface(a, b, tolerance, spacing)
+
+
+def surface_dice_of_slab(a: Mask, b: Mask, tolerance: float = TOLERANCE_PX) -> float | None:
+    """Return what MedCLIP-SAMv2 publishes as NSD: the surface agreement of slabs one voxel thick.
+
+    Top and bottom of a slab are surface, so that every pixel inside both masks counts as a match: the figure
+    follows the DSC and says little about the contour. Only for comparison with the papers' tables.
+
+    Parameters
+    ----------
+    a, b
+        (H, W) masks.
+    tolerance
+        In pixels.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ.
+    """
+    _same_grid(a, b)
+    return _near_surface(a[..., None], b[..., None], tolerance, (1.0, 1.0, 1.0))
+
+
+def _near_surface(
+    a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_], tolerance: float, spacing: tuple[float, ...]
+) -> float | None:
     if not a.any() and not b.any():
         return None
     if not a.any() or not b.any():
@@ -142,6 +201,6 @@ def score(truth: Mask, mask: Mask, soft: Map, tolerance: float = TOLERANCE_PX) -
     )
 
 
-def _same_grid(a: npt.NDArray[np.generic], b: npt.NDArray[np.generic]) -> None:
-    if a.shape != b.shape or a.ndim != 2:
-        raise ValueError(f"expected two arrays on one 2-D grid, got {a.shape} and {b.shape}")
+def _same_grid(a: npt.NDArray[np.generic], b: npt.NDArray[np.generic], dimensions: int = 2) -> None:
+    if a.shape != b.shape or a.ndim != dimensions:
+        raise ValueError(f"expected two arrays on one {dimensions}-D grid, got {a.shape} and {b.shape}")

@@ -20,7 +20,8 @@ class Heading:
     """What was run: the part of the report that does not depend on the images.
 
     ``prompt`` is what was asked in one text; ``prompts`` its wordings, empty where each image has its own.
-    ``settings`` is the method's effective configuration.
+    ``settings`` is the method's effective configuration. ``baseline`` names what was asked in the method's
+    place; ``notes`` are sentences that a reader of the figures must know, such as which labels were used.
     """
 
     bundle: str
@@ -36,6 +37,8 @@ class Heading:
     seed: int
     nsd_tolerance_px: float
     settings: Mapping[str, Any]
+    baseline: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def summarise(scored: Sequence[Scored]) -> dict[str, Estimate]:
@@ -53,9 +56,12 @@ def summarise_stages(scored: Sequence[Scored]) -> dict[str, Estimate]:
 
 
 def build(heading: Heading, scored: Sequence[Scored]) -> dict[str, Any]:
-    """Return the report: the contract's keys, and beside them what makes it reproducible."""
+    """Return the report: the contract's keys, and beside them what makes it reproducible.
+
+    ``nsd_slab``, the papers' NSD, is there only where it was asked for.
+    """
     absent = [image for image in scored if image.absent]
-    return {
+    report = {
         "schema_version": SCHEMA_VERSION,
         **asdict(heading),
         "seconds_per_image": sum(image.seconds for image in scored) / len(scored),
@@ -69,7 +75,12 @@ def build(heading: Heading, scored: Sequence[Scored]) -> dict[str, Any]:
         "summary": {metric: asdict(value) for metric, value in summarise(scored).items()},
         "stages": {stage: {"dsc": asdict(value)} for stage, value in summarise_stages(scored).items()},
         "images": [asdict(image.row) for image in scored],
+        "patients": {image.row.name: image.patient for image in scored},
     }
+    if any(image.nsd_slab is not None for image in scored):
+        patients = [image.patient for image in scored]
+        report["nsd_slab"] = asdict(estimate([image.nsd_slab for image in scored], patients))
+    return report
 
 
 def to_json(report: Mapping[str, Any]) -> str:

@@ -1,14 +1,15 @@
 """Evaluation of a data set: one row per image, whatever happens to the image."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from models.errors import Code, TextsegError
+from models.contracts import Image
+from models.errors import Code, ConfigError, TextsegError
 from models.evaluation.answer import Answer, Status, ask, refused
-from models.evaluation.dataset import Dataset, Item, read_image, read_mask
-from models.evaluation.metrics import TOLERANCE_PX, Mask, dice, score
+from models.evaluation.dataset import Dataset, Item
+from models.evaluation.metrics import TOLERANCE_PX, Mask, dice, score, surface_dice_of_slab
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,6 +17,30 @@ if TYPE_CHECKING:
     from models.method import Method
 
 Prompts = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One image as it is asked about.
+
+    ``image`` (H, W, 3) uint8, ``text`` (D,) the unit embedding of the prompt, ``seed`` of everything random,
+    ``truth`` (H, W) for those baselines that declare to use it and for nobody else.
+    """
+
+    name: str
+    image: Image
+    text: "Tensor"
+    seed: int
+    truth: Mask
+
+
+Asking = Callable[["Method", Asked], Answer]
+"""What is scored: the method itself, one of its stages, or a baseline."""
+
+
+def ask_method(method: "Method", asked: Asked) -> Answer:
+    """Return the whole method's answer."""
+    return ask(method, asked.image, asked.text, asked.seed)
 
 
 @dataclass(frozen=True)
@@ -46,7 +71,8 @@ class StageScores:
 class Scored:
     """A row and what the report says in sum: its stages, the patient, wall seconds.
 
-    ``absent``: the truth is empty. ``reason`` says why the image was refused.
+    ``absent``: the truth is empty. ``reason`` says why the image was refused. ``nsd_slab`` is the papers'
+    own NSD, None unless it was asked for or where the truth is empty.
     """
 
     row: Row
@@ -55,6 +81,15 @@ class Scored:
     seconds: float
     absent: bool
     reason: str | None
+    nsd_slab: float | None = None
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How answers are scored: the contour metric's ``tolerance`` in pixels; ``slab``: the papers' NSD too."""
+
+    tolerance: float = TOLERANCE_PX
+    slab: bool = False
 
 
 def evaluate(
@@ -62,9 +97,10 @@ def evaluate(
     prompts: Mapping[str, Prompts],
     method: "Method",
     base_seed: int = 0,
-    tolerance: float = TOLERANCE_PX,
-) -> Iterator[tuple[Scored, Mask]]:
-    """Return one scored image and its mask (H, W) after the other, computed as they are asked for.
+    scoring: Scoring | None = None,
+    asking: Asking = ask_method,
+) -> Iterator[tuple[Scored, Answer]]:
+    """Return one scored image and its answer after the other, computed as they are asked for.
 
     Parameters
     ----------
@@ -76,8 +112,10 @@ def evaluate(
         The path from image to mask.
     base_seed
         Mixed with pixels and prompts into the seed of each image.
-    tolerance
-        Of the contour metric, in pixels.
+    scoring
+        The metrics' tolerance; the papers' 2 pixels by default.
+    asking
+        What answers; the whole method by default.
 
     Raises
     ------
@@ -87,36 +125,47 @@ def evaluate(
     texts = {
         asked: method.text(asked) for asked in dict.fromkeys(prompts[item.name] for item in dataset.items)
     }
+    chosen = scoring or Scoring()
     return (
-        _score(item, prompts[item.name], texts[prompts[item.name]], method, base_seed, tolerance)
+        _score(item, prompts[item.name], texts[prompts[item.name]], method, asking, base_seed, chosen)
         for item in dataset.items
     )
 
 
 def _score(
-    item: Item, asked: Prompts, text: "Tensor", method: "Method", base_seed: int, tolerance: float
-) -> tuple[Scored, Mask]:
+    item: Item,
+    prompts: Prompts,
+    text: "Tensor",
+    method: "Method",
+    asking: Asking,
+    base_seed: int,
+    scoring: Scoring,
+) -> tuple[Scored, Answer]:
     from models.method import image_seed
 
-    truth = read_mask(item.mask)
+    truth = item.truth()
     started = time.perf_counter()
     reason = None
     try:
-        image = read_image(item.image)
-        answer = ask(method, image, text, image_seed(image, asked, base_seed))
+        image = item.pixels()
+        asked = Asked(item.name, image, text, image_seed(image, prompts, base_seed), truth)
+        answer = asking(method, asked)
     except TextsegError as error:
+        if isinstance(error, ConfigError) or error.code is Code.PROMPT_KIND_UNSUPPORTED:
+            raise  # wrong for every image alike: there is nothing to score
         height, width = truth.shape
         answer, reason = refused((height, width), error.code), error.message
     seconds = time.perf_counter() - started
     scored = Scored(
-        row=_row(item.name, truth, answer, tolerance),
+        row=_row(item.name, truth, answer, scoring.tolerance),
         stages=_stages(truth, answer),
         patient=item.patient,
         seconds=seconds,
         absent=not truth.any(),
         reason=reason,
+        nsd_slab=surface_dice_of_slab(truth, answer.mask, scoring.tolerance) if scoring.slab else None,
     )
-    return scored, answer.mask
+    return scored, answer
 
 
 def _row(name: str, truth: Mask, answer: Answer, tolerance: float) -> Row:

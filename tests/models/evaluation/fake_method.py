@@ -62,7 +62,13 @@ class FakeMethod:
         return SimpleNamespace(status=None, components=((component,),) * 3 + ((),))
 
     def refine(self, image: Any, coarse: Any, seed: int) -> Any:
-        return SimpleNamespace(status=coarse.status, coarse=coarse, shape=image.shape[:2])
+        found = [component.mask for kept in coarse.components for component in kept]
+        return SimpleNamespace(
+            status=coarse.status,
+            coarse=coarse,
+            shape=image.shape[:2],
+            probability=np.array(found, dtype=np.float32),
+        )
 
     def vote(self, members: Any) -> Any:
         if members.status is not None:

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 
-from models.evaluation.metrics import dice, intersection_over_union, pixel_auc, score, surface_dice
+from models.evaluation.metrics import (
+    dice,
+    intersection_over_union,
+    pixel_auc,
+    score,
+    surface_dice,
+    surface_dice_of_slab,
+    volume_surface_dice,
+)
 
 MASKS = arrays(np.bool_, (7, 9))
 MAPS = arrays(np.float32, (7, 9), elements=st.integers(0, 20).map(lambda n: n / 20))
@@ -220,3 +228,47 @@ def test_scores_are_null_exactly_when_the_truth_is_empty_but_the_foreground_is_s
     scores = score(EMPTY, found, found.astype(np.float32))
     assert (scores.dsc, scores.nsd, scores.iou, scores.auc) == (None, None, None, None)
     assert scores.foreground_fraction == 0.5
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "dsc", "slab", "contour"),
+    [
+        (disc(40), disc(30), 0.719, 0.775, 0.0),
+        (disc(40), disc(20), 0.400, 0.451, 0.0),
+        (disc(30), disc(30, column=74), 0.790, 0.852, 0.193),
+        (disc(40), disc(41), 0.977, 1.0, 1.0),
+    ],
+)
+def test_the_released_nsd_counts_a_slabs_faces_and_follows_the_dsc_where_the_contours_are_far_apart(
+    a, b, dsc, slab, contour
+):
+    assert dice(a, b) == pytest.approx(dsc, abs=5e-4)
+    assert surface_dice_of_slab(a, b) == pytest.approx(slab, abs=5e-4)
+    assert surface_dice(a, b) == pytest.approx(contour, abs=5e-4)
+
+
+def ball(radius, spacing):
+    z, y, x = np.mgrid[-12:13, -12:13, -12:13]
+    down, rows, columns = spacing
+    return (z * down) ** 2 + (y * rows) ** 2 + (x * columns) ** 2 <= radius**2
+
+
+def test_nsd_of_volumes_measures_in_the_unit_of_the_spacing():
+    spacing = (2.0, 1.0, 1.0)
+    a, b = ball(10, spacing), ball(7, spacing)
+    assert volume_surface_dice(a, a, 0.0, spacing) == pytest.approx(1)
+    assert volume_surface_dice(a, b, 1.0, spacing) == pytest.approx(0, abs=0.02)
+    assert volume_surface_dice(a, b, 5.0, spacing) == pytest.approx(1)
+    doubled = tuple(2 * step for step in spacing)
+    assert volume_surface_dice(a, b, 6.0, doubled) == pytest.approx(volume_surface_dice(a, b, 3.0, spacing))
+    assert volume_surface_dice(a, b, 3.0, spacing) == pytest.approx(volume_surface_dice(b, a, 3.0, spacing))
+
+
+def test_nsd_of_volumes_and_slabs_says_what_empty_means():
+    empty, full = np.zeros((4, 5, 6), dtype=bool), np.ones((4, 5, 6), dtype=bool)
+    assert volume_surface_dice(empty, empty, 1.0, (1, 1, 1)) is None
+    assert volume_surface_dice(empty, full, 1.0, (1, 1, 1)) == 0
+    assert surface_dice_of_slab(EMPTY, EMPTY) is None
+    assert surface_dice_of_slab(EMPTY, ~EMPTY) == 0
+    with pytest.raises(ValueError, match="3-D"):
+        volume_surface_dice(EMPTY, EMPTY, 1.0, (1, 1, 1))

@@ -17,23 +17,23 @@ def run(folder, prompts=BRIGHT, method=None, base_seed=0):
 
 
 def test_an_image_whose_target_is_found_scores_by_its_mask(tmp_path):
-    (scored, mask), *_ = run(dataset(tmp_path))
+    (scored, answer), *_ = run(dataset(tmp_path))
     row = scored.row
     assert (row.name, row.status, row.code) == ("a", "found", None)
     assert (row.dsc, row.nsd, row.iou, row.auc) == (1, pytest.approx(1), 1, 1)
     assert row.foreground_fraction == (square(low=4) > 0).mean()
     assert row.uncertainty == 0.25
-    assert np.array_equal(mask, square(low=4) > 0)
+    assert np.array_equal(answer.mask, square(low=4) > 0)
 
 
 def test_nothing_found_where_something_is_scores_zero_and_not_null(tmp_path):
-    (scored, mask), *_ = run(dataset(tmp_path), ("a unicorn",))
+    (scored, answer), *_ = run(dataset(tmp_path), ("a unicorn",))
     row = scored.row
     assert (row.status, row.code) == ("nothing-found", Code.TARGET_ABSENT)
     assert (row.dsc, row.nsd, row.iou, row.auc) == (0, 0, 0, 0.5)
     assert row.foreground_fraction == 0
     assert row.uncertainty is None
-    assert not mask.any()
+    assert not answer.mask.any()
     assert (scored.stages.map, scored.stages.components, scored.stages.sam) == (0, 0, 0)
 
 
@@ -61,10 +61,10 @@ def test_an_empty_truth_gives_null_scores_and_a_foreground_fraction(tmp_path):
 def test_an_unreadable_image_is_a_refused_row_that_scores_zero(tmp_path):
     dataset(tmp_path)
     (tmp_path / "images" / "b.png").write_bytes(b"\x89PNG broken")
-    first, (scored, mask), last = run(tmp_path)
+    first, (scored, answer), last = run(tmp_path)
     assert (scored.row.status, scored.row.code) == ("refused", Code.PIXELS_UNDECODABLE)
     assert (scored.row.dsc, scored.row.foreground_fraction) == (0, 0)
-    assert mask.shape == (32, 32)
+    assert answer.mask.shape == (32, 32)
     assert "b.png" in scored.reason
     assert first[0].row.status == last[0].row.status == "found"
 
