@@ -43,15 +43,28 @@ def components(mask: npt.NDArray[np.bool_], saliency: npt.NDArray[np.float32]) -
 def select(found: tuple[Component, ...], confidence: float, area: float, limit: int) -> tuple[Component, ...]:
     """Keep components by confidence and area relative to the best, then the ``limit`` largest.
 
-    The papers give no threshold: a component stays with at least ``confidence`` times the best confidence
-    and at least ``area`` times the largest area (algorithms of the papers leave eta_c open).
+    A component stays with at least ``confidence`` times the best confidence and at least ``area`` times the
+    largest area: relative, because the papers give no value for their threshold eta_c.
     """
     if not found:
         return ()
     best = max(component.confidence for component in found)
-    largest = max(component.area for component in found)
-    kept = [c for c in found if c.confidence >= confidence * best and c.area >= area * largest]
+    widest = max(component.area for component in found)
+    kept = [c for c in found if c.confidence >= confidence * best and c.area >= area * widest]
     return tuple(kept[:limit])
+
+
+def confident(found: tuple[Component, ...], eta: float) -> tuple[Component, ...]:
+    """Keep components with a confidence above ``eta`` (the paper's rule, Eq. 19; it names no value)."""
+    return tuple(component for component in found if component.confidence > eta)
+
+
+def largest(found: tuple[Component, ...], count: int) -> tuple[Component, ...]:
+    """Keep exactly the ``count`` largest components, or all if there are fewer; ties by their order.
+
+    The released code keeps every component whose area is among the ``count`` largest areas.
+    """
+    return tuple(sorted(found, key=lambda component: -component.area)[: max(0, count)])
 
 
 def widen(box: Box, margin: float, shift: tuple[float, float], size: tuple[int, int]) -> Box:
