@@ -1,0 +1,1 @@
+"""The methods that the papers' tables compare with, behind one small contract."""
