@@ -15,7 +15,8 @@ from models.uncertainty import THRESHOLD
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from models.method import Coarse, Method
+    from models.method import Method
+    from models.stages import Coarse
 
 Status = Literal["found", "nothing-found", "refused"]
 Stage = Literal["map", "components", "sam"]
@@ -77,7 +78,7 @@ def ask(method: "Method", image: Image, text: "Tensor", seed: int) -> Answer:
         Whatever the method refuses the image for.
     """
     saliency = method.saliency(image, text, seed)
-    coarse = method.coarse(saliency)
+    coarse = method.coarse(image, saliency)
     members = method.refine(image, coarse, seed)
     vote = method.vote(members)
     nothing = np.zeros(image.shape[:2], dtype=np.bool_)
@@ -116,7 +117,7 @@ def ask_until(method: "Method", image: Image, text: "Tensor", seed: int, stage: 
             None,
         )
     soft = saliency.on_pixels(None)
-    coarse = method.coarse(saliency)
+    coarse = method.coarse(image, saliency)
     stages = Stages(otsu(soft), _components(coarse, nothing.shape), nothing)
     mask = stages.map if stage == "map" else stages.components
     code = None if mask.any() else Code.NO_COMPONENT

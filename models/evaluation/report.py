@@ -1,12 +1,12 @@
 """The report of an evaluation as JSON, with the keys that programs outside rely on."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from models.evaluation.files import replace_text
 from models.evaluation.run import Scored, statuses
 from models.evaluation.statistics import Estimate, estimate
 
@@ -61,7 +61,7 @@ def build(heading: Heading, scored: Sequence[Scored]) -> dict[str, Any]:
     ``nsd_slab``, the papers' NSD, is there only where it was asked for.
     """
     absent = [image for image in scored if image.absent]
-    report = {
+    report: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         **asdict(heading),
         "seconds_per_image": sum(image.seconds for image in scored) / len(scored),
@@ -90,7 +90,4 @@ def to_json(report: Mapping[str, Any]) -> str:
 
 def write(path: Path, report: Mapping[str, Any]) -> None:
     """Write the report so that the file is never half a report."""
-    text = to_json(report)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    replace_text(path, to_json(report))

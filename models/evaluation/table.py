@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
+from models.evaluation.compare import Comparison, Metric
 from models.evaluation.report import Heading, summarise, summarise_stages
 from models.evaluation.run import Scored, statuses
 from models.evaluation.statistics import Estimate
 from models.evaluation.words import Words
 
-_LABELS = {
+LABELS = {
     "dsc": "DSC",
     "nsd": "NSD",
     "iou": "IoU",
@@ -17,7 +18,7 @@ _LABELS = {
     "foreground_fraction": "foreground fraction",
     "uncertainty": "uncertainty (bits)",
 }
-_STAGE_LABELS = {
+STAGE_LABELS = {
     "map": "DSC after the map (Otsu)",
     "components": "DSC after components",
     "sam": "DSC after SAM (final)",
@@ -30,9 +31,9 @@ def scores_table(heading: Heading, scored: Sequence[Scored]) -> Table:
     table.add_column("metric")
     for column in ("mean", "95 % interval", "images"):
         table.add_column(column, justify="right")
-    _add(table, _LABELS, summarise(scored))
+    _add(table, LABELS, summarise(scored))
     table.add_section()
-    _add(table, _STAGE_LABELS, summarise_stages(scored))
+    _add(table, STAGE_LABELS, summarise_stages(scored))
     return table
 
 
@@ -47,6 +48,25 @@ def refusals_table(scored: Sequence[Scored]) -> Table | None:
     return table
 
 
+def comparison_table(metric: Metric, baseline: Estimate, found: Sequence[Comparison], label: str) -> Table:
+    """Return one row per report: its mean, its difference from the baseline, effect and p-values."""
+    table = Table("report", title=f"{LABELS[metric]} against {label} ({number(baseline.mean)})")
+    for column in ("mean", "difference", "95 % interval", "effect d_z", "p, t-test", "p, Wilcoxon"):
+        table.add_column(column, justify="right")
+    for one in found:
+        table.add_row(
+            one.label,
+            number(one.value.mean),
+            number(one.difference.mean, "+.3f"),
+            interval(one.difference, "+.3f"),
+            number(one.adjusted.effect, "+.2f"),
+            number(one.adjusted.t_test, ".2g"),
+            number(one.adjusted.wilcoxon, ".2g"),
+        )
+    table.caption = f"two-sided, paired, after Holm's correction for {len(found)} comparisons"
+    return table
+
+
 def words_table(words: Words) -> Table:
     """Return how often each kind of prompt found something, and how well paraphrases agree."""
     table = Table("prompts", title="what the words decide")
@@ -57,9 +77,9 @@ def words_table(words: Words) -> Table:
             kind, str(count.asked), str(count.found), str(count.nothing_found), f"{count.found_share:.3f}"
         )
     agreement = words.agreement
-    mean = "-" if agreement.mean is None else f"{agreement.mean:.3f}"
     table.caption = (
-        f"mean DSC between paraphrases {mean} over {agreement.pairs} pairs on {agreement.images} images"
+        f"mean DSC between paraphrases {number(agreement.mean)} over {agreement.pairs} pairs "
+        f"on {agreement.images} images"
     )
     return table
 
@@ -79,6 +99,14 @@ def _caption(scored: Sequence[Scored]) -> str:
 def _add(table: Table, labels: Mapping[str, str], estimates: Mapping[str, Estimate]) -> None:
     for key, label in labels.items():
         value = estimates[key]
-        mean = "-" if value.mean is None else f"{value.mean:.3f}"
-        interval = "-" if value.ci95 is None else f"{value.ci95[0]:.3f} to {value.ci95[1]:.3f}"
-        table.add_row(label, mean, interval, str(value.images))
+        table.add_row(label, number(value.mean), interval(value), str(value.images))
+
+
+def number(value: float | None, form: str = ".3f") -> str:
+    """Return a figure, or a dash where there is none."""
+    return "-" if value is None else format(value, form)
+
+
+def interval(value: Estimate, form: str = ".3f") -> str:
+    """Return a 95 % interval, or a dash where there is none."""
+    return "-" if value.ci95 is None else f"{value.ci95[0]:{form}} to {value.ci95[1]:{form}}"

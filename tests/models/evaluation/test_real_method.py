@@ -13,7 +13,6 @@ from models.evaluation.run import evaluate
 from models.evaluation.words import Case, reply_to, summarise
 from models.method import Method
 from models.placement import Placement
-from models.settings import Settings
 from tests.models.evaluation.folders import dataset, square
 
 CELL = 4
@@ -64,7 +63,7 @@ class BoxSegmenter:
 
 @pytest.fixture
 def method():
-    return Method(Bundle("bright", "1", "ab" * 32, BrightEncoder(), BoxSegmenter(), (), Settings()))
+    return Method(Bundle("bright", "1", "ab" * 32, BrightEncoder(), BoxSegmenter(), ()))
 
 
 def rows(folder, method, prompt):
