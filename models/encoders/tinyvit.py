@@ -7,8 +7,6 @@ by pixel hash: whoever asks second pays nothing.
 Upstream: LiteMedSAM, branch of bowang-lab/MedSAM (Apache-2.0).
 """
 
-import hashlib
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import cast
 
@@ -20,6 +18,7 @@ from torch import Tensor, nn
 
 from models.contracts import Image
 from models.errors import Code, ModelError
+from models.pixel_cache import PixelCache
 from models.placement import Placement
 
 SIDE = 256
@@ -54,6 +53,10 @@ class Encoding:
     pyramid: Tensor
     embedding: Tensor
     placement: Placement
+
+    def nbytes(self) -> int:
+        """Return the memory that both tensors take."""
+        return self.pyramid.nbytes + self.embedding.nbytes
 
 
 def scaled_size(height: int, width: int) -> tuple[int, int]:
@@ -131,8 +134,7 @@ class TinyVitTower(nn.Module):
             nn.Conv2d(256, 256, 3, padding=1, bias=False),
             LayerNorm2d(256, eps=1e-6),
         )
-        self._cache: OrderedDict[bytes, Encoding] = OrderedDict()
-        self._cache_bytes = cache_bytes
+        self._cache: PixelCache[Encoding] = PixelCache(cache_bytes, Encoding.nbytes)
         self.requires_grad_(False)
         self.eval()
 
@@ -174,17 +176,10 @@ class TinyVitTower(nn.Module):
     @torch.inference_mode()
     def encode(self, image: Image) -> Encoding:
         """Return the encoding of one image; the same pixels are encoded once while they stay in the cache."""
-        key = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()
-        found = self._cache.get(key)
-        if found is not None:
-            self._cache.move_to_end(key)
-            return found
+        return self._cache.get(image, self._encode)
+
+    def _encode(self, image: Image) -> Encoding:
         device = next(self.parameters()).device
         pyramid, embedding = self(preprocess(image).unsqueeze(0).to(device))
         height, width = image.shape[:2]
-        encoding = Encoding(pyramid[0].half(), embedding[0].half(), placement_of(height, width))
-        self._cache[key] = encoding
-        size = encoding.pyramid.nbytes + encoding.embedding.nbytes
-        while len(self._cache) * size > self._cache_bytes and len(self._cache) > 1:
-            self._cache.popitem(last=False)
-        return encoding
+        return Encoding(pyramid[0].half(), embedding[0].half(), placement_of(height, width))
