@@ -99,14 +99,16 @@ def _heading(origin: str, prompts: tuple[str, ...]) -> "Heading":
     from models.bundles.bundle import load_bundle
     from models.evaluation.metrics import TOLERANCE_PX
     from models.evaluation.report import Heading
+    from models.method import Method
 
     bundle = load_bundle("lite")
+    settings = Method(bundle).settings
     return Heading(
         bundle=f"{origin}, 5-fold cross-fit of {bundle.name}",
         bundle_version=bundle.version,
         bundle_digest=bundle.digest,
-        method=bundle.settings.method,
-        mode=bundle.settings.mode,
+        method=settings.method,
+        mode=settings.mode,
         prompt=" | ".join(prompts),
         prompts=prompts,
         task=TASKS[origin],
@@ -114,7 +116,7 @@ def _heading(origin: str, prompts: tuple[str, ...]) -> "Heading":
         software_version=version("textseg"),
         seed=0,
         nsd_tolerance_px=TOLERANCE_PX,
-        settings=bundle.settings.record(),
+        settings=settings.record(),
     )
 
 

@@ -142,10 +142,11 @@ def run_task(
 
     Raises
     ------
-    PromptError, ModelError
-        When the request or the bundle is wrong, whatever the series.
+    PromptError, ModelError, ConfigError
+        When the request, the bundle or the preset is wrong, whatever the series.
     """
     output_folder.mkdir(parents=True, exist_ok=True)
+    context = replace(context, method=context.method.using(task.method, task.mode))
     provenance = provenance_of(task, context)
     with _one_run_at_a_time:
         _prepare_holoscan(input_folder, output_folder)

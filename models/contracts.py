@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +79,9 @@ class LayeredEncoder(DualEncoder, Protocol):
 
         ``layer`` counts from 0. Raises ValueError outside ``0 <= layer < depth``.
         """
+
+    def framed(self, framing: Literal["fit", "crop"]) -> Self:
+        """Return the same encoder (shared weights) that fits, or crops, an image into its square."""
 
 
 @runtime_checkable

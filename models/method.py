@@ -1,79 +1,35 @@
 """The method, stage by stage: text, saliency, coarse mask, SAM, vote. No other path leads to a mask.
 
-Each stage takes what the one before returns. A stage that finds nothing says why with a code, and the
-stages after it pass that code on, so that callers run all of them without branches.
+Each stage takes what the one before returns (:mod:`models.stages`). MedCLIP-SAM and MedCLIP-SAMv2 differ in
+their settings; SaLIP finds regions first and lets the text choose among them.
 """
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from models.bundles.bundle import Bundle
-from models.contracts import CalibratedEncoder, Image, VisualPrompt
+from models.contracts import CalibratedEncoder, Image, ImageTokens, LayeredEncoder, VisualPrompt
 from models.errors import Code
-from models.masks.binarise import otsu
-from models.masks.components import Component, components, select, widen
+from models.masks.coarse import coarse_mask
+from models.masks.components import Component, widen
 from models.placement import Placement
+from models.presets import preset
 from models.prompts import check_prompts
+from models.saliency.gradcam import before_last_block, gradcam
+from models.saliency.gscorecam import gscorecam
 from models.saliency.m2ib import m2ib, min_max
+from models.salip.salip import propose
+from models.segmenters.prompts import ask, sample_points
 from models.settings import Settings
+from models.stages import Coarse, Members, Saliency, Vote
 from models.uncertainty import THRESHOLD, agree
 
-
-@dataclass(frozen=True)
-class Saliency:
-    """Where the prompt is meant.
-
-    ``maps`` is (members, rows, columns) float32 in [0, 1] on the token grid; ``relevance`` is the
-    probability that the image shows what the prompt names; ``status`` is TARGET-ABSENT when that is too
-    small.
-    """
-
-    maps: npt.NDArray[np.float32]
-    relevance: float
-    placement: Placement
-    status: Code | None = None
-
-    def on_pixels(self, member: int | None = None) -> npt.NDArray[np.float32]:
-        """Return (H, W) in [0, 1] on the image's own pixels: one member, or the mean of all."""
-        if len(self.maps) == 0:
-            return np.zeros((self.placement.height, self.placement.width), np.float32)
-        grid = self.maps.mean(0) if member is None else self.maps[member]
-        pixels: npt.NDArray[np.float32] = self.placement.on_pixels(torch.from_numpy(grid)[None])[0]
-        return pixels
-
-
-@dataclass(frozen=True)
-class Coarse:
-    """The components of each member, on the pixels of an image of (height, width) = ``size``."""
-
-    components: tuple[tuple[Component, ...], ...]
-    size: tuple[int, int]
-    status: Code | None = None
-
-
-@dataclass(frozen=True)
-class Members:
-    """Probability of each member (members, H, W) float32; ``members`` is 0 when nothing was found before."""
-
-    probability: npt.NDArray[np.float32]
-    status: Code | None = None
-
-
-@dataclass(frozen=True)
-class Vote:
-    """Mean probability and its entropy in bits (H, W) float32, and the mask (H, W): probability above 0.5."""
-
-    probability: npt.NDArray[np.float32]
-    entropy: npt.NDArray[np.float32]
-    mask: npt.NDArray[np.bool_]
-    status: Code | None = None
+DEFAULT = ("medclip-sam-v2", "recommended")
 
 
 def image_seed(image: Image, prompts: Sequence[str], base: int) -> int:
@@ -88,7 +44,17 @@ class Method:
 
     def __init__(self, bundle: Bundle, settings: Settings | None = None) -> None:
         self.bundle = bundle
-        self.settings = settings or bundle.settings
+        self.settings = settings or preset(*DEFAULT, bundle.tuned)
+        encoder = bundle.encoder
+        if isinstance(encoder, LayeredEncoder):
+            encoder = encoder.framed(self.settings.saliency.framing)
+            if self.settings.saliency.layer is not None:
+                encoder = encoder.cut(self.settings.saliency.layer)
+        self.encoder = encoder
+
+    def using(self, method: str, mode: str) -> "Method":
+        """Return the same models with another preset. Raises ConfigError (USAGE)."""
+        return Method(self.bundle, preset(method, mode, self.bundle.tuned))
 
     def text(self, prompts: Sequence[str]) -> Tensor:
         """Return the embedding (D,) of several wordings of one thing: the unit mean of their unit rows.
@@ -96,66 +62,118 @@ class Method:
         Raises PromptError (PROMPT-EMPTY, PROMPT-TOO-LONG).
         """
         check_prompts(prompts)
-        return F.normalize(self.bundle.encoder.encode_text(prompts).mean(0), dim=0)
+        return F.normalize(self.encoder.encode_text(prompts).mean(0), dim=0)
 
     def saliency(self, image: Image, text: Tensor, seed: int) -> Saliency:
-        """Return one M2IB map per member, or TARGET-ABSENT. ``image`` is (H, W, 3) uint8, ``text`` (D,)."""
-        settings = self.settings
-        encoder = self.bundle.encoder
-        tokens = encoder.tokens(image)
-        if not isinstance(encoder, CalibratedEncoder):
-            raise TypeError("this encoder knows no presence")
-        agreement = encoder.similarity(tokens.values.unsqueeze(0), text).sigmoid()
-        best = agreement.flatten().topk(max(1, round(settings.relevance_tokens * agreement.numel()))).values
-        relevance = float(best.mean())
-        if relevance < settings.relevance:
-            empty = np.zeros((0, *tokens.values.shape[1:]), np.float32)
-            return Saliency(empty, relevance, tokens.placement, Code.TARGET_ABSENT)
-        seeds = [seed + member for member in range(settings.members)]
-        features = tokens.values.expand(len(seeds), *tokens.values.shape)
-        texts = text.expand(len(seeds), -1)
-        passed = m2ib(encoder, features, texts, seeds, settings.saliency)
-        # What passes where the tokens themselves disagree with the text speaks of something else. The papers
-        # count it; on slices with many organs it then outweighs the one that is meant.
-        maps = min_max(passed * agreement)
+        """Return one map per member, or why there is none. ``image`` is (H, W, 3) uint8, ``text`` (D,).
+
+        Raises ModelError (GRADIENT-ZERO) where a gradient method has nothing to go by.
+        """
+        tokens = self.encoder.tokens(image)
+        agreement = self._agreement(tokens, text)
+        relevance = None if agreement is None else self._relevance(agreement)
+        if relevance is not None and relevance < self.settings.relevance:
+            return _nothing(tokens.placement, relevance, Code.TARGET_ABSENT)
+        if self.settings.method == "salip":
+            return self._regions(image, text, relevance)
+        maps = self._maps(image, tokens, text, seed)
+        if agreement is not None and self.settings.saliency.weigh:
+            maps = min_max(maps * agreement)
         return Saliency(maps.cpu().numpy(), relevance, tokens.placement)
 
-    def coarse(self, saliency: Saliency) -> Coarse:
-        """Binarise each member's map by Otsu and keep its confident components, or NO-COMPONENT."""
+    def _agreement(self, tokens: ImageTokens, text: Tensor) -> Tensor | None:
+        """Probability (1, rows, columns) that the text names what lies there; None where nobody can say."""
+        if not isinstance(self.encoder, CalibratedEncoder):
+            return None
+        return tokens.grid(self.encoder.similarity(tokens.values.unsqueeze(0), text)).sigmoid()
+
+    def _relevance(self, agreement: Tensor) -> float:
+        best = max(1, round(self.settings.relevance_tokens * agreement.numel()))
+        return float(agreement.flatten().topk(best).values.mean())
+
+    def _maps(self, image: Image, tokens: ImageTokens, text: Tensor, seed: int) -> Tensor:
+        """Return (members, rows, columns) in [0, 1]; of a method without noise every member is the same."""
+        settings, members = self.settings.saliency, self.settings.members
+        if settings.method == "m2ib":
+            seeds = [seed + member for member in range(members)]
+            features = tokens.values.expand(members, *tokens.values.shape)
+            passed = m2ib(self.encoder, features, text.expand(members, -1), seeds, settings.m2ib)
+            return min_max(tokens.grid(passed))
+        if settings.method == "gscorecam":
+            one = gscorecam(self.encoder, image, text, settings.gscorecam)
+        else:
+            last = before_last_block(self.encoder)
+            one = gradcam(last, last.tokens(image), text)
+        return one.expand(members, *one.shape)
+
+    def _regions(self, image: Image, text: Tensor, relevance: float | None) -> Saliency:
+        """SaLIP: segment everything, let the text choose; the map paints how well each region fits."""
+        proposal = propose(self.bundle.segmenter, self.encoder, image, text, self.settings.salip)
+        height, width = image.shape[:2]
+        placement = Placement.whole(height, width, height, width)
+        if proposal.code is not None:
+            return _nothing(placement, relevance, proposal.code)
+        maps = np.broadcast_to(proposal.map, (self.settings.members, height, width))
+        return Saliency(maps, relevance, placement, None, proposal.components())
+
+    def coarse(self, image: Image, saliency: Saliency) -> Coarse:
+        """Binarise each member's map and keep its components, or NO-COMPONENT."""
         size = (saliency.placement.height, saliency.placement.width)
         if saliency.status is not None:
             return Coarse((), size, saliency.status)
-        settings = self.settings
-        kept = []
-        for member in range(len(saliency.maps)):
-            pixels = saliency.on_pixels(member)
-            found = components(otsu(pixels), pixels)
-            kept.append(select(found, settings.confidence, settings.area, settings.components))
-        return Coarse(tuple(kept), size, None if any(kept) else Code.NO_COMPONENT)
+        members = range(len(saliency.maps))
+        if saliency.regions:
+            return Coarse(tuple(saliency.regions for _ in members), size)
+        kept = tuple(coarse_mask(saliency.on_pixels(m), image, self.settings.masks) for m in members)
+        return Coarse(kept, size, None if any(kept) else Code.NO_COMPONENT)
 
     def refine(self, image: Image, coarse: Coarse, seed: int) -> Members:
-        """Give SAM one slightly jittered box per component; a member is the maximum over its components."""
+        """Prompt SAM with every component, slightly jittered; a member is the maximum over its components.
+
+        Raises ModelError (PROMPT-KIND-UNSUPPORTED) for points to a segmenter that knows boxes only.
+        """
+        members = np.zeros((len(coarse.components), *coarse.size), np.float32)
         if coarse.status is not None:
-            return Members(np.zeros((0, *coarse.size), np.float32), coarse.status)
-        settings = self.settings
+            return Members(members, coarse.status)
+        owned = [(m, component) for m, kept in enumerate(coarse.components) for component in kept]
+        if self.settings.method == "salip" and not self.settings.salip.second_pass:
+            answers: list[npt.NDArray[np.float32]] = [one.mask.astype(np.float32) for _, one in owned]
+        else:
+            answers = self._ask_sam(image, coarse, seed)
+        for (member, _), answer in zip(owned, answers, strict=True):
+            np.maximum(members[member], answer, out=members[member])
+        return Members(members)
+
+    def _ask_sam(self, image: Image, coarse: Coarse, seed: int) -> list[npt.NDArray[np.float32]]:
+        """Return what stands for each component of each member, (H, W) probabilities in their order."""
+        owned: list[Component] = []
         prompts: list[VisualPrompt] = []
-        owners: list[tuple[int, Component]] = []
         for member, kept in enumerate(coarse.components):
             rng = np.random.default_rng((seed, member))
             for component in kept:
-                dx, dy = (float(shift) for shift in rng.uniform(-settings.jitter, settings.jitter, 2))
-                boxes = (widen(component.box, m, (dx, dy), coarse.size) for m in settings.margins)
-                prompts += map(VisualPrompt, boxes)
-                owners.append((member, component))
-        found = self.bundle.segmenter.decode(self.bundle.segmenter.embed(image), coarse.size, prompts)
-        probability, quality = found.best()
-        choices = len(settings.margins)
-        best = quality.reshape(-1, choices).argmax(1) + choices * np.arange(len(owners))
-        members = np.zeros((len(coarse.components), *coarse.size), np.float32)
-        for (member, component), index in zip(owners, best, strict=True):
-            refined = self._confirmed(component, probability[index], float(quality[index]))
-            np.maximum(members[member], refined, out=members[member])
-        return Members(members)
+                asked = self._visual_prompts(component, coarse.size, rng)
+                owned.append(component)
+                prompts += asked
+        segmenter, policy = self.bundle.segmenter, self.settings.visual.multimask
+        probability, quality = ask(segmenter, segmenter.embed(image), coarse.size, prompts, policy)
+        choices = len(prompts) // len(owned)
+        best = quality.reshape(-1, choices).argmax(1) + choices * np.arange(len(owned))
+        return [
+            self._confirmed(component, probability[index], float(quality[index]))
+            for component, index in zip(owned, best, strict=True)
+        ]
+
+    def _visual_prompts(
+        self, component: Component, size: tuple[int, int], rng: np.random.Generator
+    ) -> list[VisualPrompt]:
+        """Return the prompts for one component: a box per margin, points, or the points in each box."""
+        visual = self.settings.visual
+        dx, dy = (float(shift) for shift in rng.uniform(-visual.jitter, visual.jitter, 2))
+        points = () if visual.kind == "boxes" else sample_points(component.mask, visual.points, rng)
+        if visual.kind == "points":
+            return [VisualPrompt(None, points)]
+        boxes = (widen(component.box, margin, (dx, dy), size) for margin in visual.margins)
+        return [VisualPrompt(box, points) for box in boxes]
 
     def _confirmed(
         self, component: Component, probability: npt.NDArray[np.float32], quality: float
@@ -164,11 +182,12 @@ class Method:
 
         The component then has the probability ``unconfirmed``: its entropy asks for a look.
         """
+        visual = self.settings.visual
         mask = probability > THRESHOLD
         agreement = 2.0 * float((mask & component.mask).sum()) / max(1, int(mask.sum()) + component.area)
-        if quality * agreement >= self.settings.trust:
+        if quality * agreement >= visual.trust:
             return probability
-        return component.mask.astype(np.float32) * np.float32(self.settings.unconfirmed)
+        return component.mask.astype(np.float32) * np.float32(visual.unconfirmed)
 
     def vote(self, members: Members) -> Vote:
         """Average the members; NO-MASK when no pixel is more likely inside than outside."""
@@ -178,3 +197,8 @@ class Method:
         agreement = agree(members.probability)
         mask = agreement.probability > THRESHOLD
         return Vote(agreement.probability, agreement.entropy, mask, None if mask.any() else Code.NO_MASK)
+
+
+def _nothing(placement: Placement, relevance: float | None, status: Code) -> Saliency:
+    empty: npt.NDArray[np.float32] = np.zeros((0, placement.rows, placement.columns), np.float32)
+    return Saliency(empty, relevance, placement, status)

@@ -1,14 +1,79 @@
 """The numbers of the method, all in one place, so that every result can say which produced it."""
 
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
+from models.masks.coarse import MaskSettings
+from models.saliency.gscorecam import GScoreCamSettings
 from models.saliency.m2ib import M2ibSettings
+from models.salip.settings import SalipSettings
+from models.segmenters.prompts import Kind, Policy
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+S = TypeVar("S", bound="DataclassInstance")
+
+
+@dataclass(frozen=True)
+class SaliencySettings:
+    """How a text becomes a map.
+
+    Attributes
+    ----------
+    method
+        M2IB (MedCLIP-SAMv2), gScoreCAM (MedCLIP-SAM) or GradCAM.
+    layer
+        Block of the image tower, from 0, after which the bottleneck lies; None is the encoder's own place.
+    framing
+        How an encoder of square images sees others: ``fit`` all of it, ``crop`` the middle (the papers).
+    weigh
+        Whether the map of a calibrated encoder is weighed by the agreement of each place with the text. What
+        passes where tokens disagree with the text speaks of something else; on slices with many organs it
+        outweighs the one that is meant.
+    """
+
+    method: Literal["m2ib", "gscorecam", "gradcam"] = "m2ib"
+    layer: int | None = None
+    framing: Literal["fit", "crop"] = "fit"
+    weigh: bool = True
+    m2ib: M2ibSettings = field(default_factory=M2ibSettings)
+    gscorecam: GScoreCamSettings = field(default_factory=GScoreCamSettings)
+
+
+@dataclass(frozen=True)
+class VisualSettings:
+    """How a component becomes prompts to SAM, and which of its answers are believed.
+
+    Attributes
+    ----------
+    kind
+        What SAM is given per component.
+    points
+        How many points are drawn inside a component.
+    margins, jitter
+        Each side of a box is pushed out by one of ``margins`` of its length, whichever mask the segmenter
+        itself thinks best; a member's box is shifted by up to ``jitter``.
+    multimask
+        Whether SAM is asked for one mask, or for three of which its predicted IoU chooses.
+    trust, unconfirmed
+        Where SAM's predicted IoU times its agreement with the component (DSC) is below ``trust``, the
+        component itself stands, with the probability ``unconfirmed``. A trust of 0 always believes SAM.
+    """
+
+    kind: Kind = "boxes"
+    points: int = 10
+    margins: tuple[float, ...] = (0.02, 0.1)
+    jitter: float = 0.03
+    multimask: Policy = "single"
+    trust: float = 0.48
+    unconfirmed: float = 0.75
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Effective configuration of one run of the method.
+    """Effective configuration of one run of the method; :mod:`models.presets` has the named ones.
 
     Attributes
     ----------
@@ -16,31 +81,18 @@ class Settings:
         Full paths from noise seed to mask; at least 4.
     relevance
         The prompt is absent unless the best tokens are this probable (mean over ``relevance_tokens`` of all).
-    confidence, area, components
-        A component stays with this share of the best confidence and of the largest area; at most so many
-        stay.
-    margins, jitter
-        Each side of a box is pushed out by one of ``margins`` of its length, whichever mask the segmenter
-        itself thinks best; a member's box is shifted by up to ``jitter``.
-    trust, unconfirmed
-        Where SAM's predicted IoU times its agreement with the component (DSC) is below ``trust``, the
-        component itself stands, with the probability ``unconfirmed``.
+        Judged where the encoder is calibrated; 0 never says absent.
     """
 
     method: str = "medclip-sam-v2"
     mode: str = "recommended"
     members: int = 4
-    saliency: M2ibSettings = field(default_factory=M2ibSettings)
     relevance: float = 0.5
     relevance_tokens: float = 0.01
-    binarise: str = "otsu"
-    confidence: float = 0.5
-    area: float = 0.3
-    components: int = 2
-    margins: tuple[float, ...] = (0.02, 0.1)
-    jitter: float = 0.03
-    trust: float = 0.48
-    unconfirmed: float = 0.75
+    saliency: SaliencySettings = field(default_factory=SaliencySettings)
+    masks: MaskSettings = field(default_factory=MaskSettings)
+    visual: VisualSettings = field(default_factory=VisualSettings)
+    salip: SalipSettings = field(default_factory=SalipSettings)
 
     def __post_init__(self) -> None:
         if self.members < 4:
@@ -50,9 +102,23 @@ class Settings:
         """Return every number as plain values, for reports, objects and UIDs."""
         return asdict(self)
 
-    def overridden(self, values: dict[str, Any]) -> "Settings":
-        """Return settings with some values replaced; ``saliency`` may be a mapping of its own values."""
-        values = dict(values)
-        if "saliency" in values:
-            values["saliency"] = replace(self.saliency, **values["saliency"])
-        return replace(self, **values)
+    def overridden(self, values: Mapping[str, Any]) -> Self:
+        """Return settings with some values replaced; a group may be a mapping of its own values.
+
+        Raises ValueError for a name that is no setting.
+        """
+        return _overridden(self, values)
+
+
+def _overridden(settings: S, values: Mapping[str, Any]) -> S:
+    unknown = set(values) - {one.name for one in fields(settings)}
+    if unknown:
+        raise ValueError(f"{type(settings).__name__} has no {', '.join(sorted(unknown))}")
+    changed: dict[str, Any] = {}
+    for name, value in values.items():
+        current = getattr(settings, name)
+        if is_dataclass(current) and not isinstance(current, type):
+            changed[name] = _overridden(current, value)
+        else:
+            changed[name] = tuple(value) if isinstance(current, tuple) else value
+    return replace(settings, **changed)

@@ -2,7 +2,8 @@
 
 from monai.deploy.core import Fragment  # type: ignore[attr-defined]
 
-from models.method import Coarse, Method, Saliency
+from models.method import Method
+from models.stages import Coarse, Saliency
 from operators.graph_operator import GraphOperator
 from operators.messages import Stage
 from operators.run_record import RunRecord
@@ -21,4 +22,5 @@ class CoarseMaskOperator(GraphOperator):
 
     def process(self, saliency: Stage[Saliency]) -> Stage[Coarse]:
         """Binarise every target's maps."""
-        return Stage(saliency.plane, tuple(self.method.coarse(target) for target in saliency.targets))
+        plane = saliency.plane
+        return Stage(plane, tuple(self.method.coarse(plane.image, target) for target in saliency.targets))

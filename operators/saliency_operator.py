@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from monai.deploy.core import Fragment  # type: ignore[attr-defined]
 
-from models.method import Method, Saliency
+from models.method import Method
+from models.stages import Saliency
 from operators.graph_operator import GraphOperator
 from operators.messages import PlaneImage, Stage
 from operators.run_record import RunRecord

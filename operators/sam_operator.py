@@ -2,7 +2,8 @@
 
 from monai.deploy.core import Fragment  # type: ignore[attr-defined]
 
-from models.method import Coarse, Members, Method
+from models.method import Method
+from models.stages import Coarse, Members
 from operators.graph_operator import GraphOperator
 from operators.messages import Stage
 from operators.run_record import RunRecord

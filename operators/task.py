@@ -97,8 +97,8 @@ class Task(Frozen):
     when: SeriesRule = SeriesRule()
     all: bool = False
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
-    method: Literal["medclip-sam-v2"] = "medclip-sam-v2"
-    mode: Literal["recommended"] = "recommended"
+    method: Literal["medclip-sam-v2", "medclip-sam", "salip"] = "medclip-sam-v2"
+    mode: Literal["recommended", "paper", "released"] = "recommended"
     window: Literal["auto", "soft-tissue", "lung", "bone", "brain"] = "auto"
     outputs: tuple[OutputKind, ...] = ("seg", "pm")
     destinations: tuple[Destination, ...] = ()

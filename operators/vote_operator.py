@@ -6,7 +6,8 @@ import numpy as np
 from monai.deploy.core import Fragment  # type: ignore[attr-defined]
 
 from models.errors import Code
-from models.method import Members, Method
+from models.method import Method
+from models.stages import Members
 from operators.findings import Findings, PlaneFinding, crop_finding
 from operators.graph_operator import GraphOperator
 from operators.messages import Stage

@@ -22,8 +22,11 @@ from models.align.corpus import Mask, Sample
 from models.contracts import Image
 from models.encoders.tinyvit import SIDE, TOKEN_SIDE, TinyVitTower, placement_of, scaled_size
 
-VARIANTS: dict[str, int] = {"breast_ultrasound": 3, "brain_mr": 4, "brain_mr_volume": 1}
-"""Seeded variants beside the image itself, by set: only the small sets with lesions get any."""
+FRAMED: dict[str, int] = {"breast_ultrasound": 3, "brain_mr": 4, "brain_mr_volume": 1}
+"""Seeded variants that show most of the image, by set: only the small sets with lesions get any."""
+
+ZOOMED: dict[str, int] = {"breast_ultrasound": 4, "brain_mr": 4}
+"""Seeded variants after those that zoom in: a lesion of a few tokens teaches little about its outline."""
 
 KEPT = 0.75
 """A crop keeps at least this share of every lesion; else it would teach that half a lesion is none."""
@@ -49,6 +52,11 @@ class Features:
     columns: int
 
 
+def variants(origin: str) -> range:
+    """Return the numbers of the variants of an image of a set, 0 for the image itself."""
+    return range(FRAMED.get(origin, 0) + ZOOMED.get(origin, 0) + 1)
+
+
 def vary(sample: Sample, variant: int) -> Sample:
     """Return a seeded variant of a sample: crop, mirror, gamma, contrast, blur, speckle.
 
@@ -58,7 +66,8 @@ def vary(sample: Sample, variant: int) -> Sample:
         return sample
     seed = hashlib.sha256(f"{sample.origin}/{sample.name}/{variant}".encode()).digest()
     rng = np.random.default_rng(int.from_bytes(seed[:8], "big"))
-    rows, columns = _crop(sample, rng)
+    crop = _crop if variant <= FRAMED[sample.origin] else _zoom
+    rows, columns = crop(sample, rng)
     image = sample.image[rows, columns]
     regions = {concept: mask[rows, columns] for concept, mask in sample.regions.items()}
     if sample.mirrors and rng.random() < 0.5:
@@ -82,6 +91,23 @@ def _crop(sample: Sample, rng: np.random.Generator) -> tuple[slice, slice]:
         if all(mask[window].sum() >= KEPT * mask.sum() for mask in sample.regions.values()):
             return window
     return slice(0, height), slice(0, width)
+
+
+def _zoom(sample: Sample, rng: np.random.Generator) -> tuple[slice, slice]:
+    """Return a window of a third to two thirds of the image that holds all regions where they fit."""
+    inside = np.logical_or.reduce(list(sample.regions.values())) if sample.regions else None
+    scale = rng.uniform(0.33, 0.67)
+    windows = []
+    for axis, length in enumerate(sample.image.shape[:2]):
+        low, high = 0, length
+        side = int(length * scale)
+        if inside is not None:
+            held = np.flatnonzero(inside.any(1 - axis))
+            side = min(length, max(side, int(1.2 * (held[-1] + 1 - held[0]))))
+            low, high = max(0, held[-1] + 1 - side), min(held[0] + side, length)
+        start = int(rng.integers(low, max(low, high - side) + 1))
+        windows.append(slice(start, start + side))
+    return windows[0], windows[1]
 
 
 def _tone(image: Image, rng: np.random.Generator) -> Image:
@@ -136,7 +162,7 @@ def extract(samples: Iterable[Sample], state: dict[str, Tensor], folder: Path, p
     Resumable.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = [(s, v) for s in samples for v in range(VARIANTS.get(s.origin, 0) + 1)]
+    wanted = [(s, v) for s in samples for v in variants(s.origin)]
     missing = [(s, v) for s, v in wanted if not _path(folder, s, v).exists()]
     missing.sort(key=lambda pair: pair[1])
     with (
@@ -156,7 +182,7 @@ def extract(samples: Iterable[Sample], state: dict[str, Tensor], folder: Path, p
 def load(samples: Iterable[Sample], folder: Path) -> Iterator[Features]:
     """Yield the stored features of every sample and of its variants."""
     for sample in samples:
-        for variant in range(VARIANTS.get(sample.origin, 0) + 1):
+        for variant in variants(sample.origin):
             path = _path(folder, sample, variant)
             stored: dict[str, Tensor] = torch.load(path, weights_only=True)
             pyramid = stored.pop("pyramid")

@@ -6,8 +6,9 @@ hand serves as well and is looked at first.
 """
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
@@ -25,12 +26,15 @@ from models.encoders.minilm import MiniLm
 from models.encoders.tinyvit import TinyVitTower
 from models.errors import Code, ModelError
 from models.segmenters.litemedsam import LiteMedSam
-from models.settings import Settings
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle. ``digest`` is the SHA-256 of its description, which names every file by hash."""
+    """An opened bundle.
+
+    ``digest`` is the SHA-256 of its description, which names every file by hash; ``tuned`` are the numbers of
+    the method that belong to these models, see :func:`models.presets.preset`.
+    """
 
     name: str
     version: str
@@ -38,7 +42,7 @@ class Bundle:
     encoder: DualEncoder
     segmenter: PromptableSegmenter
     models: tuple[ModelRecord, ...]
-    settings: Settings
+    tuned: Mapping[str, Any] = field(default_factory=dict)
 
 
 def embedded() -> tuple[str, ...]:
@@ -136,7 +140,7 @@ def load_bundle(reference: str = "lite", models_dir: Path | None = None, device:
         encoder=LiteEncoder(tower, text_tower, head),
         segmenter=segmenter,
         models=tuple(_record(entry) for entry in description["files"].values() if "name" in entry),
-        settings=Settings().overridden(description.get("settings", {})),
+        tuned=description.get("settings", {}),
     )
 
 

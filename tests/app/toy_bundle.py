@@ -2,7 +2,6 @@
 
 from models.bundles.bundle import Bundle
 from models.bundles.record import ModelRecord
-from models.settings import Settings
 from tests.models.toy import BoxSegmenter, ToyEncoder
 
 RECORD = ModelRecord("ToyEncoder", "1", "cd" * 32, "Apache-2.0", "tests/models/toy.py")
@@ -10,4 +9,4 @@ RECORD = ModelRecord("ToyEncoder", "1", "cd" * 32, "Apache-2.0", "tests/models/t
 
 def toy_bundle(*_: object) -> Bundle:
     """Take whatever load_bundle takes."""
-    return Bundle("toy", "1.0", "ab" * 32, ToyEncoder(), BoxSegmenter(), (RECORD,), Settings())
+    return Bundle("toy", "1.0", "ab" * 32, ToyEncoder(), BoxSegmenter(), (RECORD,))

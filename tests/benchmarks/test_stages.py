@@ -46,7 +46,7 @@ def test_seconds_per_stage_and_an_absent_target_costs_less() -> None:
         start = time.perf_counter()
         saliency = timed("saliency, 4 members", method.saliency(own, text, repeat), start)
         start = time.perf_counter()
-        coarse = timed("coarse mask", method.coarse(saliency), start)
+        coarse = timed("coarse mask", method.coarse(image, saliency), start)
         start = time.perf_counter()
         members = timed("SAM", method.refine(own, coarse, repeat), start)
         start = time.perf_counter()

@@ -10,20 +10,21 @@ from torch import Tensor
 from models.bundles.bundle import Bundle
 from models.contracts import Candidates, VisualPrompt
 from models.errors import Code, PromptError
-from models.method import Method, Vote, image_seed
+from models.method import Method, image_seed
 from models.settings import Settings
+from models.stages import Vote
 from tests.models.toy import BoxSegmenter, ToyEncoder, picture
 
 
 @pytest.fixture
 def method() -> Method:
-    settings = Settings(relevance_tokens=0.05)
-    return Method(Bundle("toy", "0", "d" * 64, ToyEncoder(), BoxSegmenter(), (), settings))
+    bundle = Bundle("toy", "0", "d" * 64, ToyEncoder(), BoxSegmenter(), (), {"relevance_tokens": 0.05})
+    return Method(bundle)
 
 
 def run(method: Method, image: np.ndarray, prompt: str, seed: int = 0) -> Vote:
     saliency = method.saliency(image, method.text([prompt]), seed)
-    return method.vote(method.refine(image, method.coarse(saliency), seed))
+    return method.vote(method.refine(image, method.coarse(image, saliency), seed))
 
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 128), (128, 64)])
@@ -52,7 +53,7 @@ def test_two_objects_are_one_segment_and_never_half_probable(method: Method) -> 
 def test_an_absent_target_passes_through_every_stage_as_a_code(method: Method) -> None:
     image = picture(64, 64, [(16, 16, 40, 40)])
     saliency = method.saliency(image, method.text(["dark matter"]), 0)
-    vote = method.vote(method.refine(image, method.coarse(saliency), 0))
+    vote = method.vote(method.refine(image, method.coarse(image, saliency), 0))
     assert saliency.status == Code.TARGET_ABSENT == vote.status
     assert not vote.mask.any()
     assert vote.mask.shape == (64, 64)
@@ -111,10 +112,10 @@ def test_of_several_margins_the_segmenter_chooses_the_mask_it_trusts(method: Met
             found = super().decode(embedding, size, prompts, multimask)
             return Candidates(found.probability, found.probability.sum((2, 3)).astype(np.float32))
 
-    settings = replace(method.settings, margins=(0.0, 0.4), jitter=0.0)
+    settings = method.settings.overridden({"visual": {"margins": (0.0, 0.4), "jitter": 0.0}})
     image = picture(64, 64, [(16, 16, 40, 40)])
-    narrow = run(Method(replace(method.bundle, settings=settings)), image, "bright")
-    wide = run(Method(replace(method.bundle, segmenter=PrefersWide(), settings=settings)), image, "bright")
+    narrow = run(Method(method.bundle, settings), image, "bright")
+    wide = run(Method(replace(method.bundle, segmenter=PrefersWide()), settings), image, "bright")
     assert wide.mask.sum() > narrow.mask.sum()
 
 

@@ -1,0 +1,73 @@
+"""What passes from one stage of the method to the next.
+
+A stage that finds nothing says why with a code, and the stages after it pass that code on, so that callers
+run all of them without branches.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from models.errors import Code
+from models.masks.components import Component
+from models.placement import Placement
+
+
+@dataclass(frozen=True)
+class Saliency:
+    """Where the prompt is meant.
+
+    Attributes
+    ----------
+    maps
+        (members, rows, columns) float32 in [0, 1] on the grid that ``placement`` lays over the image.
+    relevance
+        The probability that the image shows what the prompt names; None where the encoder cannot say.
+    status
+        Why there are no maps.
+    regions
+        What SaLIP chose of its regions; the other methods find theirs in the maps.
+    """
+
+    maps: npt.NDArray[np.float32]
+    relevance: float | None
+    placement: Placement
+    status: Code | None = None
+    regions: tuple[Component, ...] = ()
+
+    def on_pixels(self, member: int | None = None) -> npt.NDArray[np.float32]:
+        """Return (H, W) in [0, 1] on the image's own pixels: one member, or the mean of all."""
+        if len(self.maps) == 0:
+            return np.zeros((self.placement.height, self.placement.width), np.float32)
+        grid = self.maps.mean(0) if member is None else self.maps[member]
+        pixels: npt.NDArray[np.float32] = self.placement.on_pixels(torch.from_numpy(grid)[None])[0]
+        return pixels
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """The components of each member, on the pixels of an image of (height, width) = ``size``."""
+
+    components: tuple[tuple[Component, ...], ...]
+    size: tuple[int, int]
+    status: Code | None = None
+
+
+@dataclass(frozen=True)
+class Members:
+    """Probability of each member (members, H, W) float32; ``members`` is 0 when nothing was found before."""
+
+    probability: npt.NDArray[np.float32]
+    status: Code | None = None
+
+
+@dataclass(frozen=True)
+class Vote:
+    """Mean probability and its entropy in bits (H, W) float32, and the mask (H, W): probability above 0.5."""
+
+    probability: npt.NDArray[np.float32]
+    entropy: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_]
+    status: Code | None = None
