@@ -30,7 +30,7 @@ def patch_gradients(encoder: DualEncoder, tokens: ImageTokens, text: Tensor) -> 
     """
     values = tokens.values.detach().clone().requires_grad_()
     score = encoder.scale * (encoder.finish(values.unsqueeze(0))[0] @ text)
-    (gradient,) = torch.autograd.grad(score, values, materialize_grads=True)
+    (gradient,) = torch.autograd.grad(score, values)
     patches = tokens.grid(gradient)
     if not patches.any():
         raise ModelError(

@@ -1,11 +1,19 @@
 """Properties of the bottleneck that hold for any encoder (MedCLIP-SAMv2, section 3.2)."""
 
+from dataclasses import fields
+from itertools import pairwise
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.placement import Placement
 from models.saliency.m2ib import START, M2ibSettings, information, m2ib, min_max
+from tests.models.saliency.small_vit import GRID, TEXT, WIDTH, SmallVit, speckle, trunk
+from tests.models.saliency.toys import TEXT as PLACE_TEXT
+from tests.models.saliency.toys import OnePlace
 from tests.models.toy import ToyEncoder, picture
 
 BRIGHT, OTHER = ToyEncoder().encode_text(["bright", "other"])
@@ -136,3 +144,125 @@ def test_a_map_fills_zero_to_one_and_a_constant_map_is_empty() -> None:
 
 def test_a_constant_image_gives_a_finite_map() -> None:
     assert torch.isfinite(maps_of(torch.zeros(6, 8, 8))).all()
+
+
+def test_the_map_of_a_single_step_is_the_closed_form_at_the_start(features: torch.Tensor) -> None:
+    lam = torch.sigmoid(torch.tensor(START))
+    variance = (1 - lam) ** 2
+    closed = -0.5 * (1 + variance.log() - (lam * features) ** 2 - variance)
+    torch.testing.assert_close(maps_of(features, steps=1)[0], closed.sum(0), atol=1e-3, rtol=1e-4)
+
+
+def test_there_is_no_variance_to_set() -> None:
+    """The released code takes one and never reads it: two thirds of its grid search change nothing."""
+    assert {field.name for field in fields(M2ibSettings)} == {"beta", "steps", "copies", "rate", "batch"}
+
+
+@pytest.mark.parametrize("values", [{"steps": 0}, {"copies": 0}, {"batch": 0}])
+def test_settings_that_compute_nothing_are_refused(values: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        M2ibSettings(**values)
+
+
+def test_the_maximum_is_at_the_one_place_that_the_encoder_reads() -> None:
+    encoder = OnePlace((2, 4))
+    tokens = encoder.tokens(speckle(60, 60))
+    settings = M2ibSettings(beta=1.0)
+    found = m2ib(encoder, tokens.values[None], PLACE_TEXT[None], [3], settings)[0]
+    assert divmod(int(found.argmax()), 6) == (2, 4)
+
+
+class Watched(SmallVit):
+    """Keeps every image embedding of an optimisation."""
+
+    seen: list[torch.Tensor]
+
+    def finish(self, tokens: torch.Tensor) -> torch.Tensor:
+        images = super().finish(tokens)
+        self.seen.append(images.detach())
+        return images
+
+
+def agreements(beta: float) -> tuple[list[float], float]:
+    """The cosine at each step, and the mean information of the map, on a transformer of random weights."""
+    encoder = Watched(trunk(), layer=1)
+    encoder.seen = []
+    values = encoder.tokens(speckle()).values[None]
+    settings = M2ibSettings(beta=beta, copies=10, steps=11)
+    passed = m2ib(encoder, values, TEXT[None], [1], settings).mean().item() / WIDTH
+    return [(images @ TEXT).mean().item() for images in encoder.seen], passed
+
+
+def test_without_a_price_on_information_the_image_nears_the_text() -> None:
+    course, _ = agreements(0.0)
+    assert course[-1] > course[0] + 0.05
+
+
+def test_a_higher_price_lets_less_pass_and_agreement_does_not_grow() -> None:
+    courses, passed = zip(*(agreements(beta) for beta in (0.0, 0.1, 1.0, 10.0)), strict=True)
+    assert list(passed) == sorted(passed, reverse=True)
+    assert passed[-1] < 0.1 * passed[0]
+    last = [course[-1] for course in courses]
+    assert all(later <= earlier + 0.02 for earlier, later in pairwise(last))
+
+
+@pytest.mark.parametrize("layer", [0, 2])
+def test_the_cached_prefix_gives_the_map_of_the_whole_tower(layer: int) -> None:
+    """The whole tower from the pixels at every step, the output of the block replaced by the noisy one."""
+    encoder = SmallVit(trunk(), layer)
+    image = speckle()
+    pixels = encoder.preprocess(image).values
+    before: list[torch.Tensor] = []
+
+    class Whole(SmallVit):
+        def finish(self, tokens: torch.Tensor) -> torch.Tensor:
+            block = self.model.blocks[self.layer]
+            noisy = tokens.transpose(1, 2)
+            hooks = [
+                block.register_forward_hook(lambda _block, _inputs, output: before.append(output)),
+                block.register_forward_hook(lambda _block, _inputs, _output: noisy),
+            ]
+            images = self.encode_pixels(pixels.expand(len(tokens), -1, -1, -1), None)
+            for hook in hooks:
+                hook.remove()
+            return images
+
+    tokens = encoder.tokens(image)
+    settings = M2ibSettings(copies=3, steps=5)
+    cached = m2ib(encoder, tokens.values[None], TEXT[None], [4], settings)[0]
+    whole = published(Whole(encoder.model, layer), tokens.values, TEXT, 4, settings)
+    torch.testing.assert_close(cached, whole, atol=1e-4, rtol=1e-4)
+    assert tokens.grid(cached[None]).shape == (1, GRID, GRID)
+    # The gate changes nothing at or below its block.
+    assert all(torch.allclose(output, tokens.values.T.expand_as(output), atol=1e-5) for output in before)
+
+
+def test_the_encoder_is_left_as_it_was_even_if_its_weights_ask_for_gradients() -> None:
+    encoder = SmallVit(trunk())
+    before = [weight.clone() for weight in encoder.model.parameters()]
+    assert all(weight.requires_grad for weight in encoder.model.parameters())
+    m2ib(encoder, encoder.tokens(speckle()).values[None], TEXT[None], [1], M2ibSettings())
+    after = list(encoder.model.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert all(weight.grad is None for weight in after)
+
+
+class Cropping(ToyEncoder):
+    """Sees the central square of an image only, as the image processor of CLIP does."""
+
+    def preprocess(self, image):
+        height, width = image.shape[:2]
+        left = (width - height) // 2
+        seen = super().preprocess(image[:, left : left + height])
+        covers = (float(left), 0.0, float(left + height), float(height))
+        return type(seen)(seen.values, Placement(height, width, 8, 8, covers))
+
+
+def test_an_object_is_found_at_its_own_pixels_although_the_encoder_cropped_the_image() -> None:
+    """The papers' released code stretches the crop's map over the image: x = 105 is reported at 130."""
+    encoder = Cropping()
+    tokens = encoder.tokens(picture(80, 160, [(100, 20, 110, 30)]))
+    found = m2ib(encoder, tokens.values[None], BRIGHT[None], [1], M2ibSettings())
+    pixels = tokens.placement.on_pixels(min_max(tokens.grid(found)))[0]
+    y, x = np.argwhere(pixels > 0.98 * pixels.max()).mean(0)
+    assert (x, y) == (pytest.approx(104.5, abs=1.0), pytest.approx(24.5, abs=1.0))
