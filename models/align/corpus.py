@@ -77,27 +77,32 @@ def masked_sets(data: Path) -> Iterator[Sample]:
         yield Sample(origin, name, image, fold, regions, absent=_closed(frozenset(regions), unknown))
 
 
-CAPTIONED_PER_LABEL = 30
-"""So many of the captioned brain slices of each label are in the corpus; the others are for judging."""
+CAPTIONED_FIRST = 30
+"""So many of the captioned brain slices of each label teach every phase; the others only the last."""
+
+CAPTIONED_LATER = "brain_mr_captioned"
+
+JUDGED_WITHOUT_TUMOUR = slice(30, 80)
+"""These of the slices labelled "no tumor" are never trained on: a prompt for a tumour must find nothing."""
 
 
-def captioned_brain(data: Path, per_label: int) -> Iterator[Sample]:
+def captioned_brain(data: Path) -> Iterator[Sample]:
     """Yield brain MR slices with an image-level label only: a caption without a place."""
     counts: dict[str, int] = {}
+    judged = {path.stem for path in brain_without_tumour(data)}
     for row in _rows(data / "brain_mr_unlabelled" / "labels.csv"):
         label = row["label"]
         counts[label] = counts.get(label, 0) + 1
-        if counts[label] > per_label:
+        if row["name"] in judged:
             continue
+        origin = "brain_mr_unlabelled" if counts[label] <= CAPTIONED_FIRST else CAPTIONED_LATER
         image = _grey(data / "brain_mr_unlabelled" / "images" / f"{row['name']}.png")
         unknown = frozenset({"brain", "skull"})
         kind = f"brain-tumour-{label.split()[0]}"
         present = frozenset({"brain-tumour", kind}) if kind in LESIONS else frozenset()
         if present:
             unknown |= _kinds("brain-tumour")
-        yield Sample(
-            "brain_mr_unlabelled", row["name"], image, present=present, absent=_closed(present, unknown)
-        )
+        yield Sample(origin, row["name"], image, present=present, absent=_closed(present, unknown))
 
 
 def captioned_chest(data: Path, limit: int) -> Iterator[Sample]:
@@ -285,10 +290,10 @@ def tumour_volume(data: Path) -> Iterator[Sample]:
 
 
 def brain_without_tumour(data: Path) -> list[Path]:
-    """Return the brain MR slices labelled "no tumor" that the corpus leaves out, by name."""
+    """Return the brain MR slices labelled "no tumor" that the corpus leaves out, in their order."""
     rows = _rows(data / "brain_mr_unlabelled" / "labels.csv")
     names = [row["name"] for row in rows if row["label"] == "no tumor"]
-    return [data / "brain_mr_unlabelled" / "images" / f"{name}.png" for name in names[CAPTIONED_PER_LABEL:]]
+    return [data / "brain_mr_unlabelled" / "images" / f"{name}.png" for name in names[JUDGED_WITHOUT_TUMOUR]]
 
 
 def read(data: Path) -> Iterator[Sample]:
@@ -303,7 +308,7 @@ def read(data: Path) -> Iterator[Sample]:
     yield from chest_ct_slices(data, every=8)
     yield from brain_template(every=9)
     yield from tumour_volume(data)
-    yield from captioned_brain(data, CAPTIONED_PER_LABEL)
+    yield from captioned_brain(data)
     yield from captioned_chest(data, limit=30)
 
 

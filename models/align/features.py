@@ -57,6 +57,11 @@ def variants(origin: str) -> range:
     return range(FRAMED.get(origin, 0) + ZOOMED.get(origin, 0) + 1)
 
 
+def origin_of(origin: str, variant: int) -> str:
+    """Return the name under which a recipe draws a variant: the zoomed ones of a set go by their own."""
+    return origin if variant <= FRAMED.get(origin, 0) else f"{origin}_zoomed"
+
+
 def vary(sample: Sample, variant: int) -> Sample:
     """Return a seeded variant of a sample: crop, mirror, gamma, contrast, blur, speckle.
 
@@ -66,7 +71,7 @@ def vary(sample: Sample, variant: int) -> Sample:
         return sample
     seed = hashlib.sha256(f"{sample.origin}/{sample.name}/{variant}".encode()).digest()
     rng = np.random.default_rng(int.from_bytes(seed[:8], "big"))
-    crop = _crop if variant <= FRAMED[sample.origin] else _zoom
+    crop = _zoom if variant > FRAMED[sample.origin] else _crop
     rows, columns = crop(sample, rng)
     image = sample.image[rows, columns]
     regions = {concept: mask[rows, columns] for concept, mask in sample.regions.items()}
@@ -189,9 +194,10 @@ def load(samples: Iterable[Sample], folder: Path) -> Iterator[Features]:
             height, width = (int(side) for side in stored.pop("size"))
             place = placement_of(height, width)
             regions = {concept: values.float() for concept, values in stored.items()}
+            origin = origin_of(sample.origin, variant)
             yield Features(
-                sample.origin, sample.name, variant, sample.fold, pyramid, regions, sample.present,
-                sample.absent, place.rows, place.columns,
+                origin, sample.name, variant, sample.fold, pyramid, regions, sample.present, sample.absent,
+                place.rows, place.columns,
             )  # fmt: skip
 
 
