@@ -64,4 +64,5 @@ def no_saliency() -> Code:
 
 
 def context(segmenter: Any = None, saliency: Callable[[], Any] = no_saliency, **given: Any) -> Context:
-    return Context(segmenter or BoxSegmenter(), ToyEncoder(), torch.zeros(6), saliency, **given)
+    text = given.pop("text", torch.zeros(6))
+    return Context(segmenter or BoxSegmenter(), ToyEncoder(), text, saliency, **given)
