@@ -1,0 +1,1 @@
+"""Fine-tuning of a dual encoder on pairs of image and caption, and the comparison of the losses."""
