@@ -105,7 +105,10 @@ def _spatial(sxy: float) -> Filter:
 
 
 def bilateral_filter(image: Image, sxy: float, srgb: float) -> Filter:
-    """Return the Gaussian of positions (deviation ``sxy``) and colours (``srgb``) on the lattice."""
+    """Return the Gaussian of positions (deviation ``sxy``) and colours (``srgb``) on the lattice.
+
+    Where all colours are the same it is the Gaussian of positions, without the lattice's error.
+    """
     rows, columns = image.shape[:2]
     y, x = np.mgrid[:rows, :columns].reshape(2, -1) / sxy
     colours = image.reshape(-1, 3) / srgb
@@ -113,6 +116,6 @@ def bilateral_filter(image: Image, sxy: float, srgb: float) -> Filter:
         # Grey: one axis has the same distances as three equal ones, and the lattice fewer dimensions.
         colours = colours[:, :1] * np.sqrt(3.0)
     if not np.ptp(colours):
-        colours = colours[:, :0]
+        return _spatial(sxy)
     lattice = Lattice(np.column_stack([x, y, colours]))
     return lambda field: lattice.blur(field.ravel()).reshape(field.shape)
