@@ -1,11 +1,15 @@
 """Data sets of images with captions, for fine-tuning and retrieval."""
 
+import csv
+import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.errors import Code, DatasetError
+from models.evaluation.files import replace_text
 
 PLACEHOLDERS = ("replace this", "description of the image or findings")
 """What MedPix holds where nobody wrote a caption."""
@@ -63,6 +67,17 @@ def medpix(folder: Path) -> tuple[Captioned, ...]:
         if image.is_file() and words and not any(form in words.lower() for form in PLACEHOLDERS):
             found.append(Captioned(image, words, case))
     return _some(found, folder)
+
+
+def write_captions(pairs: Sequence[Captioned], table: Path) -> int:
+    """Write image, caption and patient (the case) as CSV, images by absolute path; return how many."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("image", "caption", "patient"))
+    writer.writerows((pair.image.resolve(), pair.caption, pair.case) for pair in pairs)
+    table.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(table, text.getvalue())
+    return len(pairs)
 
 
 def _entries(folder: Path) -> list[tuple[Path, Any]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from models.errors import Code, ConfigError
 from models.evaluation.dataset import Dataset, open_dataset
 from models.evaluation.layouts.captions import Captioned, medpix, roco
+from models.evaluation.layouts.findings import brain_labels, covid_chest
 from models.evaluation.layouts.pictures import busi, chest_masks, covid_qu_ex, figshare_brain, hc18, udiat
 from models.evaluation.layouts.volumes import cc359, lung_ct
 
@@ -20,7 +21,12 @@ MASKS: Mapping[str, Callable[[Path], Dataset]] = {
     "hc18": hc18,
     "chest-masks": chest_masks,
 }
-CAPTIONS: Mapping[str, Callable[[Path], tuple[Captioned, ...]]] = {"roco": roco, "medpix": medpix}
+CAPTIONS: Mapping[str, Callable[[Path], tuple[Captioned, ...]]] = {
+    "roco": roco,
+    "medpix": medpix,
+    "covid-chest": covid_chest,
+    "brain-labels": brain_labels,
+}
 
 
 def open_layout(name: str, folder: Path) -> Dataset:
