@@ -15,17 +15,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
-from safetensors.torch import load_file
 
 from models.bundles.record import ModelRecord
 from models.contracts import DualEncoder, PromptableSegmenter
-from models.encoders.lite import AlignmentHead, LiteEncoder
-from models.encoders.minilm import MiniLm
-from models.encoders.tinyvit import TinyVitTower
 from models.errors import Code, ModelError
-from models.segmenters.litemedsam import LiteMedSam
 
 
 @dataclass(frozen=True)
@@ -51,18 +45,28 @@ def embedded() -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in root.iterdir() if entry.joinpath("bundle.yaml").is_file()))
 
 
-def folder_of(reference: str) -> Path:
-    """Return the folder of an embedded bundle by name, or of any bundle by path.
+def installed(models_dir: Path | None) -> tuple[str, ...]:
+    """Return the names of the bundles that were installed into a models directory."""
+    if models_dir is None or not models_dir.is_dir():
+        return ()
+    found = (entry.parent.name for entry in models_dir.glob("*/bundle.yaml"))
+    return tuple(sorted(name for name in found if not name.startswith(".")))
+
+
+def folder_of(reference: str, models_dir: Path | None = None) -> Path:
+    """Return the folder of an embedded or installed bundle by name, or of any bundle by path.
 
     ModelError (MODEL-MISSING).
     """
-    for candidate in (Path(str(files("models.bundles").joinpath(reference))), Path(reference)):
+    candidates = [Path(str(files("models.bundles").joinpath(reference)))]
+    candidates += [] if models_dir is None else [models_dir / reference]
+    for candidate in (*candidates, Path(reference)):
         if (candidate / "bundle.yaml").is_file():
             return candidate
-    known = ", ".join(embedded())
+    known = ", ".join((*embedded(), *installed(models_dir)))
     raise ModelError(
         Code.MODEL_MISSING,
-        f"no bundle {reference!r}: neither embedded ({known}) nor a folder with bundle.yaml",
+        f"no bundle {reference!r}: neither embedded or installed ({known}) nor a folder with bundle.yaml",
     )
 
 
@@ -75,6 +79,12 @@ def describe(folder: Path) -> dict[str, Any]:
     if not isinstance(description, dict) or "files" not in description:
         raise ModelError(Code.BUNDLE_INVALID, f"{folder / 'bundle.yaml'}: no `files` in it")
     return description
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, computed once while it stays as it is."""
+    status = path.stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
 
 
 @cache
@@ -106,8 +116,7 @@ def locate(entry: dict[str, Any], folder: Path, models_dir: Path | None) -> Path
             Code.MODEL_MISSING,
             f"{name} is not here; {hint}put the file into the folder given as models directory",
         )
-    status = found.stat()
-    actual = _sha256(found, status.st_size, status.st_mtime_ns)
+    actual = sha256_of(found)
     if actual != entry["sha256"]:
         message = f"{found}: SHA-256 is {actual}, expected {entry['sha256']}; the file is refused, replace it"
         raise ModelError(Code.MODEL_HASH_MISMATCH, message)
@@ -116,28 +125,23 @@ def locate(entry: dict[str, Any], folder: Path, models_dir: Path | None) -> Path
 
 def verify(reference: str = "lite", models_dir: Path | None = None) -> dict[str, Path]:
     """Return the verified path of every file of a bundle, by role. Raises ModelError."""
-    folder = folder_of(reference)
+    folder = folder_of(reference, models_dir)
     return {role: locate(entry, folder, models_dir) for role, entry in describe(folder)["files"].items()}
 
 
 def load_bundle(reference: str = "lite", models_dir: Path | None = None, device: str = "cpu") -> Bundle:
     """Open a bundle and verify every file by SHA-256. Raises ModelError."""
-    folder = folder_of(reference)
+    from models.bundles.build import build  # all models: a list of bundles needs none
+
+    folder = folder_of(reference, models_dir)
     description = describe(folder)
     paths = verify(reference, models_dir)
-    tower = TinyVitTower()
-    segmenter = LiteMedSam(tower)
-    segmenter.load_upstream(torch.load(paths["segmenter"], map_location="cpu", weights_only=True))
-    text_tower = MiniLm(paths["text-weights"], paths["text-configuration"], paths["text-tokenizer"])
-    head = AlignmentHead()
-    head.load_state_dict(load_file(paths["alignment-head"]))
-    for part in (segmenter, text_tower, head):
-        part.to(device)
+    encoder, segmenter = build(description, paths, device)
     return Bundle(
         name=description["name"],
         version=str(description["version"]),
         digest=hashlib.sha256((folder / "bundle.yaml").read_bytes()).hexdigest(),
-        encoder=LiteEncoder(tower, text_tower, head),
+        encoder=encoder,
         segmenter=segmenter,
         models=tuple(_record(entry) for entry in description["files"].values() if "name" in entry),
         tuned=description.get("settings", {}),

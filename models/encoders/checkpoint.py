@@ -1,18 +1,15 @@
 """Weights under the names of other programs: read from files, checked, and renamed both ways."""
 
-import pickle
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.errors import Code, ModelError
+from models.weights import read_weights
 
 State = Mapping[str, Tensor]
 SHOWN = 5
@@ -138,21 +135,4 @@ def read_state(path: Path) -> dict[str, Tensor]:
     each name where several machines trained, is unwrapped. Raises ModelError (MODEL-MISSING,
     BUNDLE-INVALID).
     """
-    if not path.is_file():
-        raise ModelError(Code.MODEL_MISSING, f"{path}: no such file")
-    try:
-        state = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except (SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError) as error:
-        hint = (
-            "neither safetensors nor a pickle of weights alone (TorchScript is a program: convert it first)"
-        )
-        raise ModelError(Code.BUNDLE_INVALID, f"{path}: {hint}; {error}") from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(values, Tensor) for values in state.values()):
-        raise ModelError(Code.BUNDLE_INVALID, f"{path}: no table of weights in it")
-    return {name.removeprefix("module."): values for name, values in state.items()}
+    return {name.removeprefix("module."): values for name, values in read_weights(path).items()}
