@@ -1,7 +1,7 @@
 """``textseg evaluate``: score the method on a folder of images and masks, as a table and as a report."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -11,12 +11,15 @@ from rich.console import Console
 from rich.progress import track
 
 from app.config import Config
-from models.errors import Code, ConfigError
+from models.errors import Code, ConfigError, DatasetError
 from models.evaluation.answer import Answer
-from models.evaluation.dataset import Dataset, open_dataset
+from models.evaluation.dataset import Dataset, Item
+from models.evaluation.layouts.known import open_layout
 from models.evaluation.metrics import TOLERANCE_PX
+from models.evaluation.page import Case, evaluation_page, write_page
+from models.evaluation.panels import panels
 from models.evaluation.report import Heading, build, to_json, write
-from models.evaluation.run import Prompts, Scored
+from models.evaluation.run import Asking, Prompts, Scored, Scoring, ask_method
 from models.evaluation.run import evaluate as run_evaluation
 from models.evaluation.table import refusals_table, scores_table
 from operators.task import Task
@@ -33,15 +36,29 @@ DEFAULT_SEED: int = Task.model_fields["seed"].default
 class Request:
     """The command line of ``textseg evaluate``; None where an option was not given."""
 
-    dataset: Path
+    dataset: Path | None = None
+    layout: str = "textseg"
     task: str | None = None
     prompt: str | None = None
+    prompt_task: str | None = None
+    kind: str = "P0"
     method: str | None = None
     mode: str | None = None
     bundle: str | None = None
     ensemble: bool | None = None
+    baseline: str | None = None
+    support: Path | None = None
+    shots: int = 0
+    weights: Path | None = None
+    command: str | None = None
+    nsd_slab: bool = False
+    ablation: str | None = None
+    suite: Path | None = None
+    work: Path | None = None
+    roles: tuple[str, ...] = ()
     save_masks: Path | None = None
     report: Path | None = None
+    html: Path | None = None
     as_json: bool = False
 
 
@@ -77,35 +94,58 @@ def evaluate(request: Request, config: Config) -> int:
     task = None if request.task is None else config.task(request.task)
     preset, mode = _preset(request, task)
     _refuse_ensemble(request)
-    dataset = open_dataset(request.dataset)
-    question = Question(
-        choose_prompts(dataset, request.prompt, task), preset, mode, task.seed if task else DEFAULT_SEED
-    )
+    _refuse_contradictions(request)
+    seed = task.seed if task else DEFAULT_SEED
+    if request.suite is not None:
+        from app.grids import suite
+
+        suite(request, config, _load(request, config).using(preset, mode), seed)
+        return DONE
+    dataset = open_layout(request.layout, request.dataset or Path())
+    prompts = choose_prompts(dataset, request, task)
+    if request.ablation is not None:
+        from app.grids import ablation
+
+        ablation(request, config, dataset, prompts, _load(request, config).using(preset, mode), seed)
+        return DONE
+    return _evaluate_once(request, config, dataset, Question(prompts, preset, mode, seed))
+
+
+def _evaluate_once(request: Request, config: Config, dataset: Dataset, question: Question) -> int:
     for folder in (request.save_masks, request.report and request.report.parent):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-    method = _load(request, config)
-    scored = _run(request, dataset, question, method)
-    _show(request, _heading(request, config, question, method), scored)
+    method = _load(request, config).using(question.preset, question.mode)
+    asking, notes = _asking(request, dataset, question, method)
+    scored, cases = _run(request, dataset, question, method, asking)
+    heading = replace(_heading(request, config, question, method), notes=notes)
+    _show(request, heading, scored, cases)
     return NOTHING_USABLE if all(image.row.status == "refused" for image in scored) else DONE
 
 
-def choose_prompts(dataset: Dataset, prompt: str | None, task: Task | None) -> dict[str, Prompts]:
-    """Return what is asked of each image, by name: --prompt, else prompts.csv, else the task's prompts.
+def choose_prompts(dataset: Dataset, request: Request, task: Task | None) -> dict[str, Prompts]:
+    """Return what is asked of each image, by name.
+
+    --prompt, else the set of --prompt-task, else prompts.csv, else the task's prompts.
 
     Raises
     ------
     ConfigError
-        USAGE when none of the three says what to ask, or the task asks for several structures at once.
+        USAGE when none of them says what to ask, or the task asks for several structures at once.
     """
-    if prompt is not None:
-        return {item.name: (prompt,) for item in dataset.items}
+    if request.prompt is not None:
+        return {item.name: (request.prompt,) for item in dataset.items}
+    if request.prompt_task is not None:
+        from models.evaluation.variant import prompts_of
+
+        return prompts_of(dataset, request.prompt_task, request.kind)
     if dataset.has_prompts:
         return {item.name: item.prompts for item in dataset.items}
     if task is None:
         raise ConfigError(
             Code.USAGE,
-            f"nothing is asked: give --prompt or --task, or put a prompts.csv into {dataset.folder}",
+            "nothing is asked: give --prompt, --prompt-task or --task, or put a prompts.csv into "
+            f"{dataset.folder}",
         )
     if len(task.targets) > 1:
         labels = ", ".join(target.segment.label for target in task.targets)
@@ -119,13 +159,29 @@ def choose_prompts(dataset: Dataset, prompt: str | None, task: Task | None) -> d
 
 def _preset(request: Request, task: Task | None) -> tuple[str, str]:
     """Return method and mode: the options, else the task's, else the first that tasks may name."""
-    chosen = []
-    for field, asked in (("method", request.method), ("mode", request.mode)):
-        known = get_args(Task.model_fields[field].annotation)
-        if asked is not None and asked not in known:
-            raise ConfigError(Code.USAGE, f"there is no {field} {asked!r}; there is: {', '.join(known)}")
-        chosen.append(asked or (getattr(task, field) if task else known[0]))
-    return chosen[0], chosen[1]
+    default = [get_args(Task.model_fields[field].annotation)[0] for field in ("method", "mode")]
+    method = request.method or (task.method if task else default[0])
+    mode = request.mode or (task.mode if task else default[1])
+    from models.presets import preset
+
+    preset(method, mode)
+    return method, mode
+
+
+def _refuse_contradictions(request: Request) -> None:
+    """Refuse options that mean nothing together. Raises ConfigError (USAGE)."""
+    tables = [name for name in ("ablation", "suite") if getattr(request, name) is not None]
+    if (request.dataset is None) == (request.suite is None):
+        raise ConfigError(Code.USAGE, "give either one data set or --suite with several")
+    if tables and (request.baseline or request.save_masks or request.nsd_slab or len(tables) > 1):
+        raise ConfigError(
+            Code.USAGE, f"--{tables[0]} runs its own rows: no baseline, masks, slab or other table"
+        )
+    if not tables and (request.roles or request.work):
+        raise ConfigError(Code.USAGE, "--with and --work belong to --ablation and --suite")
+    few = request.support is not None or request.shots > 0
+    if few and request.baseline is None and request.ablation is None:
+        raise ConfigError(Code.USAGE, "--support and --shots belong to a --baseline that learns from images")
 
 
 def _refuse_ensemble(request: Request) -> None:
@@ -154,9 +210,10 @@ def _heading(request: Request, config: Config, question: Question, method: "Meth
         bundle_digest=method.bundle.digest,
         method=question.preset,
         mode=question.mode,
-        prompt=" | ".join(wordings) if wordings else "prompts.csv",
+        prompt=" | ".join(wordings) if wordings else _asked_by_image(request),
         prompts=wordings,
         task=request.task,
+        baseline=request.baseline,
         ensemble="off",
         software_version=config.application.version,
         seed=question.seed,
@@ -165,34 +222,78 @@ def _heading(request: Request, config: Config, question: Question, method: "Meth
     )
 
 
-def _run(request: Request, dataset: Dataset, question: Question, method: "Method") -> list[Scored]:
+def _asked_by_image(request: Request) -> str:
+    return "prompts.csv" if request.prompt_task is None else f"{request.prompt_task} {request.kind}"
+
+
+def _asking(
+    request: Request, dataset: Dataset, question: Question, method: "Method"
+) -> tuple[Asking, tuple[str, ...]]:
+    """Return what is asked for a mask, the method or a baseline, and what a reader must know about it."""
+    if request.baseline is None:
+        return ask_method, ()
+    import shlex
+
+    from app.grids import support_of
+    from models.baselines.registry import Options, baseline
+    from models.evaluation.baseline import AskBaseline
+    from models.labelled import draw
+
+    options = Options(
+        salip=method.settings.salip,
+        weights=request.weights,
+        command=tuple(shlex.split(request.command or "")),
+    )
+    chosen = baseline(request.baseline, options)
+    support = support_of(request.support, request.layout, dataset)
+    shown = draw(support, request.shots, question.seed) if request.shots else support
+    return AskBaseline(chosen, shown), (chosen.statement(method.bundle.segmenter),)
+
+
+def _run(
+    request: Request, dataset: Dataset, question: Question, method: "Method", asking: Asking
+) -> tuple[list[Scored], list[Case]]:
+    scoring = Scoring(slab=request.nsd_slab)
     answers: Iterable[tuple[Scored, Answer]] = track(
-        run_evaluation(dataset, question.prompts, method, question.seed),
+        run_evaluation(dataset, question.prompts, method, question.seed, scoring, asking),
         description="images",
         total=len(dataset.items),
         console=Console(stderr=True),
     )
-    scored = []
-    for image, answer in answers:
+    scored, cases = [], []
+    for item, (image, answer) in zip(dataset.items, answers, strict=True):
         scored.append(image)
+        if request.html is not None:
+            cases.append(_case(item, image, answer))
         if request.save_masks is not None:
-            Pillow.fromarray(answer.mask.astype("uint8") * 255).save(
-                request.save_masks / f"{image.row.name}.png"
-            )
-    return scored
+            path = request.save_masks / f"{image.row.name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Pillow.fromarray(answer.mask.astype("uint8") * 255).save(path)
+    return scored, cases
 
 
-def _show(request: Request, heading: Heading, scored: list[Scored]) -> None:
+def _case(item: Item, scored: Scored, answer: Answer) -> Case:
+    try:
+        pixels = item.pixels()
+    except DatasetError:
+        pixels = None
+    return Case(scored.row, panels(pixels, item.truth(), answer))
+
+
+def _show(request: Request, heading: Heading, scored: list[Scored], cases: list[Case]) -> None:
     report = build(heading, scored)
     if request.report is not None:
         write(request.report, report)
+    page = None if request.html is None else write_page(request.html, evaluation_page(heading, scored, cases))
     if request.as_json:
         typer.echo(to_json(report), nl=False)
         return
     console = Console()
     console.print(scores_table(heading, scored))
+    for note in heading.notes:
+        console.print(note)
     refusals = refusals_table(scored)
     if refusals is not None:
         console.print(refusals)
-    if request.report is not None:
-        console.print(f"report: {request.report}")
+    for path in filter(None, (request.report, page)):
+        console.print(f"report: {path}")

@@ -9,7 +9,7 @@ import numpy as np
 from models.contracts import Image
 from models.errors import Code
 from models.evaluation.metrics import Map, Mask
-from models.masks.binarise import otsu
+from models.masks.coarse import BINARISE
 from models.uncertainty import THRESHOLD
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ Stage = Literal["map", "components", "sam"]
 class Stages:
     """The mask after each stage, (H, W) bool: map, its components, the segmenter's vote.
 
-    ``map`` is Otsu's part of the mean saliency map, ``components`` the pixels in the kept components of
-    most members, ``sam`` the final mask.
+    ``map`` is the mean saliency map, binarised as the settings say, ``components`` the pixels in the kept
+    components of most members, ``sam`` the final mask.
     """
 
     map: Mask
@@ -88,7 +88,7 @@ def ask(method: "Method", image: Image, text: "Tensor", seed: int) -> Answer:
         status="found" if found else "nothing-found",
         code=vote.status,
         stages=Stages(
-            map=otsu(soft) if saliency.status is None else nothing,
+            map=_binarised(method, image, soft) if saliency.status is None else nothing,
             components=_components(coarse, nothing.shape),
             sam=vote.mask if found else nothing,
         ),
@@ -118,7 +118,7 @@ def ask_until(method: "Method", image: Image, text: "Tensor", seed: int, stage: 
         )
     soft = saliency.on_pixels(None)
     coarse = method.coarse(image, saliency)
-    stages = Stages(otsu(soft), _components(coarse, nothing.shape), nothing)
+    stages = Stages(_binarised(method, image, soft), _components(coarse, nothing.shape), nothing)
     mask = stages.map if stage == "map" else stages.components
     code = None if mask.any() else Code.NO_COMPONENT
     return Answer("nothing-found" if code else "found", code, replace(stages, sam=mask), soft, None)
@@ -128,6 +128,11 @@ def refused(shape: tuple[int, int], code: Code) -> Answer:
     """Return the answer for an image of (height, width) that was not used: empty mask, constant map."""
     nothing = np.zeros(shape, dtype=np.bool_)
     return Answer("refused", code, Stages(nothing, nothing, nothing), nothing.astype(np.float32), None)
+
+
+def _binarised(method: "Method", image: Image, soft: Map) -> Mask:
+    masks = method.settings.masks
+    return BINARISE[masks.binarise](soft, image, masks)
 
 
 def _components(coarse: "Coarse", shape: Sequence[int]) -> Mask:

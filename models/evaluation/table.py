@@ -19,7 +19,7 @@ LABELS = {
     "uncertainty": "uncertainty (bits)",
 }
 STAGE_LABELS = {
-    "map": "DSC after the map (Otsu)",
+    "map": "DSC after the map",
     "components": "DSC after components",
     "sam": "DSC after SAM (final)",
 }
@@ -27,7 +27,8 @@ STAGE_LABELS = {
 
 def scores_table(heading: Heading, scored: Sequence[Scored]) -> Table:
     """Return mean and 95 % interval of every metric, and the DSC after each stage."""
-    table = Table(title=f"{heading.bundle} · {heading.method} · {heading.mode}", caption=_caption(scored))
+    what = heading.baseline or f"{heading.method} · {heading.mode}"
+    table = Table(title=f"{heading.bundle} · {what}", caption=_caption(scored))
     table.add_column("metric")
     for column in ("mean", "95 % interval", "images"):
         table.add_column(column, justify="right")

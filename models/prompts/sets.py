@@ -43,7 +43,8 @@ class PromptSets:
     """All prompts of one task.
 
     ``generic`` holds the class, ``subtypes`` its kinds by name; both are empty where the paper has none.
-    ``descriptive`` holds SaLIP's sentences by side, those about the whole organ under ``""``.
+    ``descriptive`` holds SaLIP's sentences by side, those about the whole organ under ``""``. The target has
+    ``regions`` separate regions.
     """
 
     task: str
@@ -52,6 +53,7 @@ class PromptSets:
     generic: Words
     subtypes: Mapping[str, Words] = field(default_factory=dict)
     descriptive: Mapping[str, Words] = field(default_factory=dict)
+    regions: int = 1
 
     def kinds(self) -> tuple[Kind, ...]:
         """Return the kinds of prompt that this task has."""
@@ -88,6 +90,7 @@ def _parse(content: Mapping[str, Any]) -> PromptSets:
             for subtype, words in content.get("subtypes", {}).items()
         },
         descriptive=descriptive,
+        regions=content.get("regions", 1),
     )
 
 

@@ -102,8 +102,17 @@ def test_patients_of_groups_csv_are_counted(command, tmp_path):
     [
         (("--task", "no-such-task"), "chest-lungs"),
         ((), "--prompt"),
-        (("--prompt", "x", "--method", "salip"), "medclip-sam-v2"),
-        (("--prompt", "x", "--mode", "paper"), "recommended"),
+        (("--prompt", "x", "--method", "unet"), "medclip-sam-v2"),
+        (("--prompt", "x", "--method", "salip", "--mode", "released"), "salip (recommended, paper)"),
+        (("--prompt", "x", "--layout", "imagenet"), "busi"),
+        (("--prompt", "x", "--baseline", "oracle"), "sam-unprompted"),
+        (("--prompt", "x", "--shots", "4"), "--baseline"),
+        (("--prompt", "x", "--ablation", "losses"), "components"),
+        (("--prompt", "x", "--ablation", "saliency", "--nsd-slab"), "runs its own rows"),
+        (("--prompt", "x", "--with", "medsam=x"), "--ablation"),
+        (("--prompt", "x", "--ablation", "saliency", "--with", "unet=x"), "ROLE one of"),
+        (("--prompt-task", "liver"), "lung-ct"),
+        (("--prompt-task", "lung-xray", "--kind", "P3"), "subtypes.csv"),
         (("--prompt", "x", "--ensemble", "on"), "no trained checkpoint ensemble"),
         (("--task", "chest-lungs", "--ensemble", "on"), "chest-lungs has no trained"),
         (("--prompt", ""), "PROMPT-EMPTY"),
@@ -131,8 +140,10 @@ def test_a_task_with_several_targets_needs_a_prompt(tmp_path):
     double = task.model_copy(update={"targets": task.targets * 2})
     opened = open_dataset(dataset(tmp_path))
     with pytest.raises(ConfigError, match="several structures"):
-        choose_prompts(opened, None, double)
-    assert set(choose_prompts(opened, "the left lung", double).values()) == {("the left lung",)}
+        choose_prompts(opened, Request(), double)
+    assert set(choose_prompts(opened, Request(prompt="the left lung"), double).values()) == {
+        ("the left lung",)
+    }
 
 
 def test_the_bundle_of_the_option_or_of_the_configuration_is_loaded(monkeypatch):

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.contracts import Candidates, Image, ImageTokens, Pixels, VisualPrompt
+from models.errors import Code, ModelError
 from models.placement import Placement
 
 CHANNELS = 6
@@ -73,7 +74,8 @@ class BoxSegmenter:
         each = 3 if multimask else 1
         masks = np.zeros((len(prompts), each, *size), np.float32)
         for mask, prompt in zip(masks, prompts, strict=True):
-            assert prompt.box is not None
+            if prompt.box is None or prompt.points:
+                raise ModelError(Code.PROMPT_KIND_UNSUPPORTED, "the toy knows boxes, no points")
             x0, y0, x1, y1 = prompt.box
             mask[:, round(y0) : round(y1), round(x0) : round(x1)] = 0.9
         return Candidates(masks, np.ones((len(prompts), each), np.float32))

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from models.errors import Code, InputError, PromptError
+from models.masks.coarse import MaskSettings
+from models.salip.settings import SalipSettings
 
 LONGEST = 1000
 REFUSED_PIXEL = 13
@@ -17,6 +19,8 @@ REFUSED_PIXEL = 13
 @dataclass(frozen=True)
 class FakeSettings:
     members: int = 4
+    masks: MaskSettings = field(default_factory=MaskSettings)
+    salip: SalipSettings = field(default_factory=SalipSettings)
 
     def record(self) -> dict[str, Any]:
         return {"members": self.members}
@@ -31,6 +35,9 @@ class FakeMethod:
     seeds: list[int] = field(default_factory=list)
     asked: list[tuple[str, ...]] = field(default_factory=list)
     margin: int = 0
+
+    def using(self, method: str, mode: str) -> "FakeMethod":
+        return self
 
     def text(self, prompts: Any) -> torch.Tensor:
         self.asked.append(tuple(prompts))
@@ -52,7 +59,7 @@ class FakeMethod:
             status=None, maps=np.ones((4, 1, 1)), on_pixels=lambda _member: soft, image=image
         )
 
-    def coarse(self, saliency: Any) -> Any:
+    def coarse(self, image: Any, saliency: Any) -> Any:
         if saliency.status is not None:
             return SimpleNamespace(status=saliency.status, components=())
         soft = saliency.on_pixels(None)

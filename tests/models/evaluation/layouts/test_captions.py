@@ -1,9 +1,10 @@
+import csv
 import json
 
 import pytest
 
 from models.errors import ConfigError, DatasetError
-from models.evaluation.layouts.captions import medpix, roco
+from models.evaluation.layouts.captions import medpix, roco, write_captions
 from models.evaluation.layouts.known import open_captions
 
 
@@ -68,3 +69,13 @@ def test_a_folder_without_captions_is_refused(tmp_path):
         roco(tmp_path)
     with pytest.raises(ConfigError, match="roco, medpix"):
         open_captions("busi", tmp_path)
+
+
+def test_captions_become_the_table_that_fine_tuning_reads(tmp_path):
+    touch(tmp_path / "images" / "ROCO_1.jpg")
+    (tmp_path / "captions.txt").write_text('ROCO_1\tA "bright", large mass\n')
+    assert write_captions(roco(tmp_path), tmp_path / "out" / "pairs.csv") == 1
+    (row,) = csv.DictReader((tmp_path / "out" / "pairs.csv").open(encoding="utf-8"))
+    assert row["caption"] == 'A "bright", large mass'
+    assert row["image"].endswith("ROCO_1.jpg")
+    assert row["patient"] == "ROCO_1"
