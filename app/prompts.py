@@ -25,7 +25,10 @@ def list_prompts(as_json: bool) -> None:
         ]
         typer.echo(json.dumps(content, indent=2))
         return
-    table = Table("task", "target", "modality", "kinds", "subtypes or sides")
+    table = Table()
+    table.add_column("task", no_wrap=True)
+    for column in ("target", "modality", "kinds", "subtypes or sides"):
+        table.add_column(column)
     for one in sets:
         names = (*one.subtypes, *filter(None, one.descriptive))
         table.add_row(one.task, one.target, one.modality, " ".join(one.kinds()), ", ".join(names) or "-")
