@@ -26,8 +26,8 @@ MOST = 64
 """Support images that the network was trained with at most."""
 
 GET = (
-    "UniverSeg needs the package `universeg` (pip install git+https://github.com/JJGO/UniverSeg.git) and the "
-    "file universeg_v1_nf64_ss64_STA.pt of the release `weights` in the same GitHub repository"
+    "UniverSeg needs the package `universeg`, installed from the repository JJGO/UniverSeg on GitHub, and the "
+    "file universeg_v1_nf64_ss64_STA.pt of that repository's release `weights`"
 )
 
 
