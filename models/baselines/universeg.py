@@ -26,7 +26,7 @@ MOST = 64
 """Support images that the network was trained with at most."""
 
 GET = (
-    "UniverSeg needs the package `universeg`, installed from the repository JJGO/UniverSeg on GitHub, and the "
+    "UniverSeg needs the package `universeg`, from the repository JJGO/UniverSeg on GitHub, and the "
     "file universeg_v1_nf64_ss64_STA.pt of that repository's release `weights`"
 )
 
