@@ -71,7 +71,7 @@ def crossfit(config: Config, data: Path, work: Path, processes: int, report: Pat
     prompts = {origin: config.task(task).targets[0].prompts for origin, task in TASKS.items()}
     console = Console()
     with console.status("every image by the head that never saw it"):
-        scored, words = score(data, heads, prompts, processes)
+        scored, words = score(data, heads, prompts, processes, work / "results")
     document: dict[str, Any] = {"phases": [asdict(phase) for phase in PHASES], "sets": {}}
     for origin, own in scored.items():
         heading = _heading(origin, prompts[origin])

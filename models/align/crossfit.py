@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,13 +20,14 @@ from models.align.concepts import nothing_held_out, vocabulary
 from models.align.corpus import brain_without_tumour
 from models.align.features import Features
 from models.align.folds import FOLDS, SETS, committed, patient_of
+from models.align.results import kept, key, scored_from_json, scored_to_json, words_from_json
 from models.align.train import PHASES, Recipe, train
 from models.bundles.bundle import Bundle, load_bundle
 from models.contracts import Image
 from models.encoders.lite import AlignmentHead, LiteEncoder
 from models.evaluation.dataset import Dataset, open_dataset, read_image, read_mask
 from models.evaluation.run import Prompts, Scored, evaluate
-from models.evaluation.words import Case, Reply, Words, reply_to, summarise
+from models.evaluation.words import Case, Reply, Words, merged, reply_to, summarise
 from models.method import Method
 
 CONCEPT = {"breast_ultrasound": "breast-mass", "brain_mr": "brain-tumour", "chest_xray": "lungs"}
@@ -175,18 +177,42 @@ def train_heads(
     return [train_head(features, fold, folder, partial(progress, fold)) for fold in range(1, FOLDS + 1)]
 
 
+def kept_scores(
+    work: Path, data: Path, head: Path, fold: int, prompts: Mapping[str, Prompts]
+) -> dict[str, list[Scored]]:
+    """Return :func:`score_fold`, from ``work`` where it was finished before."""
+    path = work / f"scores_{fold}_{key(head, method_with(head).settings, prompts)}.json"
+    return scored_from_json(kept(path, lambda: scored_to_json(score_fold(data, head, fold, prompts))))
+
+
+def kept_words(
+    work: Path, data: Path, head: Path, fold: int, prompts: Mapping[str, Prompts]
+) -> dict[str, Words]:
+    """Return the counts of :func:`ask_fold`, from ``work`` where it was finished before."""
+
+    def count() -> dict[str, Any]:
+        replies = ask_fold(data, head, fold, prompts)
+        return {origin: asdict(summarise(own)) for origin, own in replies.items()}
+
+    path = work / f"words_{fold}_{key(head, method_with(head).settings, prompts)}.json"
+    return words_from_json(kept(path, count))
+
+
 def score(
-    data: Path, heads: Sequence[Path], prompts: Mapping[str, Prompts], processes: int
+    data: Path, heads: Sequence[Path], prompts: Mapping[str, Prompts], processes: int, work: Path
 ) -> tuple[dict[str, list[Scored]], dict[str, Words]]:
-    """Score every image by the head that never saw it, and ask the wordings; both by set."""
+    """Score every image by the head that never saw it, and ask the wordings; both by set.
+
+    Every finished fold is kept under ``work``.
+    """
     folds = range(1, FOLDS + 1)
     # Torch's threads do not survive a fork: the processes start afresh.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        scoring = [pool.submit(score_fold, data, heads[fold - 1], fold, prompts) for fold in folds]
-        asking = [pool.submit(ask_fold, data, heads[fold - 1], fold, prompts) for fold in folds]
+        scoring = [pool.submit(kept_scores, work, data, heads[fold - 1], fold, prompts) for fold in folds]
+        asking = [pool.submit(kept_words, work, data, heads[fold - 1], fold, prompts) for fold in folds]
         scored = [done.result() for done in scoring]
-        replies = [done.result() for done in asking]
+        words = [done.result() for done in asking]
     return (
         {origin: [one for part in scored for one in part[origin]] for origin in SETS},
-        {origin: summarise(reply for part in replies for reply in part[origin]) for origin in SETS},
+        {origin: merged([part[origin] for part in words]) for origin in SETS},
     )

@@ -37,7 +37,7 @@ class Variant:
         The row's heading.
     settings
         Overrides of the settings.
-    method
+    method, mode
         Preset in place of the run's.
     stage
         The stage whose mask is scored.
@@ -56,6 +56,7 @@ class Variant:
     label: str
     settings: Overrides = field(default_factory=dict)
     method: str | None = None
+    mode: str | None = None
     stage: Stage = "sam"
     encoder: str | None = None
     segmenter: str | None = None
@@ -135,7 +136,7 @@ def _method(variant: Variant, bench: Bench) -> "Method":
 
     method = bench.method
     if variant.method is not None:
-        method = method.using(variant.method, method.settings.mode)
+        method = method.using(variant.method, variant.mode or method.settings.mode)
     bundle = method.bundle
     if variant.encoder is not None:
         other = bench.bundle_of(variant.encoder)

@@ -141,6 +141,23 @@ def summarise(replies: Iterable[Reply]) -> Words:
     )
 
 
+def merged(parts: Sequence[Words]) -> Words:
+    """Return the counts over several parts whose images differ."""
+    kinds = {
+        kind: Count(
+            sum(part.kinds[kind].asked for part in parts if kind in part.kinds),
+            sum(part.kinds[kind].found for part in parts if kind in part.kinds),
+        )
+        for kind in KINDS
+        if any(kind in part.kinds for part in parts)
+    }
+    agreements = [part.agreement for part in parts]
+    pairs = sum(one.pairs for one in agreements)
+    total = sum((one.mean or 0.0) * one.pairs for one in agreements)
+    images, silent = sum(one.images for one in agreements), sum(one.both_nothing for one in agreements)
+    return Words(kinds, Agreement(total / pairs if pairs else None, pairs, images, silent))
+
+
 def _agreement(masks: Sequence[Mask | None]) -> tuple[list[float], int]:
     """Return the DSC of every pair that found anything, and how many pairs found nothing twice."""
     scores, silent = [], 0
