@@ -212,6 +212,8 @@ def evaluate(
     prompts of --task.
     """
     if retrieval is not None:
+        if dataset is not None:
+            raise ConfigError(Code.USAGE, "--retrieval judges the pairs of its file: give no data set")
         from app.retrieval import retrieval as run_retrieval
 
         raise typer.Exit(run_retrieval(retrieval, images, bundle, report, as_json, _config(config)))
@@ -427,13 +429,20 @@ def crossfit(
     data: Data,
     work: Work = Path(".cache/lite"),
     processes: Processes = 2,
+    side_by_side: Annotated[
+        bool, typer.Option("--side-by-side", help="Only the table of all methods, on --each images.")
+    ] = False,
+    each: Annotated[int, typer.Option(min=1, help="Images of --side-by-side, per set and fold.")] = 2,
     report: Annotated[Path | None, typer.Option(dir_okay=False, help="Write all figures as JSON.")] = None,
     config: ConfigFile = None,
 ) -> None:
     """Train a head per fold, score every image by the one that never saw it, and print the tables."""
-    from app.align import crossfit as run
+    from app import align
 
-    run(_config(config), data, work, processes, report)
+    if side_by_side:
+        align.side_by_side(_config(config), data, work, processes, each, report)
+    else:
+        align.crossfit(_config(config), data, work, processes, report)
 
 
 @app.command()

@@ -99,6 +99,12 @@ def test_evaluate_retrieval_prints_the_table_or_json(command, pairs, tmp_path):
     assert 0 <= found["strict"]["image_to_text"]["top1"] <= found["strict"]["image_to_text"]["top2"] <= 1
 
 
+def test_retrieval_takes_no_data_set_of_masks(command, pairs, tmp_path):
+    result = command("evaluate", tmp_path, "--retrieval", pairs[0])
+    assert result.exit_code == 2
+    assert "give no data set" in result.stderr
+
+
 def test_the_recipe_is_the_modes_with_what_the_options_change(tmp_path):
     plain = Request(tmp_path, tmp_path)
     assert recipe_of(plain, projections_only=True) == PROJECTION
