@@ -12,6 +12,9 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 FOLDS = 5
+SHIPPED_WITHOUT = 5
+"""The fold that the shipped head never saw."""
+
 SETS = ("breast_ultrasound", "brain_mr", "chest_xray")
 
 
