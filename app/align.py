@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.config import Config
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from models.align.features import Features
     from models.evaluation.report import Heading
 
@@ -50,25 +52,13 @@ def align(data: Path, work: Path, processes: int, bundle: Path) -> int:
 
 def crossfit(config: Config, data: Path, work: Path, processes: int, report: Path | None) -> int:
     """Train one head per fold, score every image by the head that never saw it, and print the tables."""
-    from models.align.crossfit import score, train_heads
-    from models.align.folds import FOLDS
+    from models.align.crossfit import score
     from models.align.train import PHASES
     from models.evaluation.report import build, write
     from models.evaluation.table import scores_table, words_table
 
-    features = _features(data, work, processes)
-    epochs = sum(phase.epochs for phase in PHASES)
-    with _progress() as progress:
-        bar = progress.add_task("alignment heads", total=epochs * FOLDS, loss="")
-        heads = train_heads(
-            features,
-            work / "heads",
-            lambda fold, epoch, loss: progress.update(
-                bar, completed=(fold - 1) * epochs + epoch + 1, loss=f"fold {fold}, loss {loss:.3f}"
-            ),
-        )
-    del features
-    prompts = {origin: config.task(task).targets[0].prompts for origin, task in TASKS.items()}
+    heads = _heads(data, work, processes)
+    prompts = _prompts(config)
     console = Console()
     with console.status("every image by the head that never saw it"):
         scored, words = score(data, heads, prompts, processes, work / "results")
@@ -80,6 +70,64 @@ def crossfit(config: Config, data: Path, work: Path, processes: int, report: Pat
     if report is not None:
         write(report, document)
     return 0
+
+
+def side_by_side(
+    config: Config, data: Path, work: Path, processes: int, each: int, report: Path | None
+) -> int:
+    """Train one head per fold, run all methods on ``each`` held-out images per set and fold, print the table.
+
+    Every finished row is kept under ``work``.
+    """
+    from models.align.side_by_side import Plan, compare
+    from models.evaluation.grid import figures, record, terminal
+    from models.evaluation.report import write
+
+    heads = _heads(data, work, processes)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("side by side", total=None)
+        lines, images = compare(
+            Plan(data, work / "side-by-side", each, _prompts(config)),
+            heads,
+            lambda row, done, total: progress.update(bar, description=row, completed=done, total=total),
+        )
+    title = "all methods on held-out images"
+    Console().print(terminal(figures(title, _caption(images), lines, list(images))))
+    if report is not None:
+        table = {**record(title, lines, list(images)), "images": dict(images), "each": each}
+        write(report, {"side_by_side": table})
+    return 0
+
+
+def _caption(images: "Mapping[str, int]") -> str:
+    counts = ", ".join(f"{number} of {origin}" for origin, number in images.items())
+    return (
+        f"Images: {counts}. Every row is held out: each image is asked of the head that saw neither it nor "
+        "its patient, and a baseline's labelled images come from other folds."
+    )
+
+
+def _prompts(config: Config) -> dict[str, tuple[str, ...]]:
+    return {origin: config.task(task).targets[0].prompts for origin, task in TASKS.items()}
+
+
+def _heads(data: Path, work: Path, processes: int) -> "Sequence[Path]":
+    from models.align.crossfit import train_heads
+    from models.align.folds import FOLDS
+    from models.align.train import PHASES
+
+    features = _features(data, work, processes)
+    epochs = sum(phase.epochs for phase in PHASES)
+    with _progress() as progress:
+        bar = progress.add_task("alignment heads", total=epochs * FOLDS, loss="")
+        return train_heads(
+            features,
+            work / "heads",
+            lambda fold, epoch, loss: progress.update(
+                bar, completed=(fold - 1) * epochs + epoch + 1, loss=f"fold {fold}, loss {loss:.3f}"
+            ),
+        )
 
 
 def _features(data: Path, work: Path, processes: int) -> "list[Features]":
@@ -122,5 +170,9 @@ def _heading(origin: str, prompts: tuple[str, ...]) -> "Heading":
 
 def _progress() -> Progress:
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[loss]}")
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[loss]}"),
+        console=Console(stderr=True),
     )

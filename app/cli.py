@@ -437,12 +437,14 @@ def crossfit(
     config: ConfigFile = None,
 ) -> None:
     """Train a head per fold, score every image by the one that never saw it, and print the tables."""
-    from app import align
-
     if side_by_side:
-        align.side_by_side(_config(config), data, work, processes, each, report)
-    else:
-        align.crossfit(_config(config), data, work, processes, report)
+        from app.align import side_by_side as show_all_methods
+
+        show_all_methods(_config(config), data, work, processes, each, report)
+        return
+    from app.align import crossfit as run
+
+    run(_config(config), data, work, processes, report)
 
 
 @app.command()
