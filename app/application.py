@@ -193,7 +193,7 @@ def _outcome(record: RunRecord, series_instance_uid: str, task: Task) -> TaskOut
         task=task.name,
         status="found" if found else "nothing-found",
         code=None if found else findings.code,
-        reason="" if found else _NOTHING[findings.code],
+        reason="" if found else NOTHING[findings.code],
         files=tuple(record.files),
         seconds=dict(record.seconds),
         sop_instance_uids=tuple(record.sop_instance_uids),
@@ -216,11 +216,15 @@ def _outcome(record: RunRecord, series_instance_uid: str, task: Task) -> TaskOut
     return replace(outcome, area_mm2=sum(areas))
 
 
-_NOTHING = {
+NOTHING = {
     Code.TARGET_ABSENT: "No image shows what the prompt names.",
+    Code.NO_REGION: "Fewer regions than the target has look like it.",
+    Code.REGIONS_ALIKE: "The regions that look like the target are one region, proposed several times.",
+    Code.MARGIN_LOW: "The text does not tell the target's region from the next one.",
     Code.NO_COMPONENT: "The saliency map has no confident component.",
     Code.NO_MASK: "No pixel is more likely inside the target than outside.",
 }
+"""What a code means to people."""
 
 
 def _refused(

@@ -11,6 +11,9 @@ from models.errors import Code
 ENTROPY_FLOOR_BITS = 0.05
 """Entropies below this (a mean probability under 0.6 %) are written as 0, so that maps stay small."""
 
+LAST_FIRST = (Code.NO_MASK, Code.NO_COMPONENT, Code.MARGIN_LOW, Code.REGIONS_ALIKE, Code.NO_REGION)
+"""Codes with which the method ends after it has judged that the target is there, the last stage's first."""
+
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
 
@@ -91,7 +94,7 @@ class Findings:
     def code(self) -> Code:
         """The code that says best why nothing was found: that of the stage that was reached last."""
         codes = {code for code, _ in self.absent}
-        return next((code for code in (Code.NO_MASK, Code.NO_COMPONENT) if code in codes), Code.TARGET_ABSENT)
+        return next((code for code in LAST_FIRST if code in codes), Code.TARGET_ABSENT)
 
     @property
     def pixels(self) -> int:

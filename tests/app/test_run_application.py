@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pydicom
 import pytest
 
-from app.application import RunContext, run_task
+from app.application import NOTHING, RunContext, run_task
 from models.errors import Code, PromptError
 from models.method import Method
+from operators.findings import LAST_FIRST
 from operators.identifiers import is_own_uid
 from operators.task import prompt_task
 from tests.app.toy_bundle import toy_bundle
@@ -63,6 +64,10 @@ def test_nothing_found_leaves_one_small_note_and_no_segmentation(tmp_path, conte
     note = pydicom.dcmread(outcome.files[0])
     assert note.SOPClassUID == pydicom.uid.SecondaryCaptureImageStorage
     assert "sitting on a chair" in note.ImageComments
+
+
+def test_every_code_of_a_stack_without_a_finding_is_explained_to_people():
+    assert set(NOTHING) == {Code.TARGET_ABSENT, *LAST_FIRST}
 
 
 def test_a_picture_gets_a_segmentation_and_a_picture(tmp_path, context):
