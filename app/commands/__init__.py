@@ -1,0 +1,1 @@
+"""The commands of ``textseg`` by what they are about; :mod:`app.cli` joins them."""

@@ -1,0 +1,128 @@
+"""The commands that train."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands.options import ConfigFile, configuration
+
+PANEL = "Train"
+
+Data = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of the training sets.")]
+Work = Annotated[Path, typer.Option(help="Where features and heads are kept, so that work goes on.")]
+Processes = Annotated[int, typer.Option(min=1, help="Processes, one core each.")]
+
+commands = typer.Typer()
+
+
+class Loss(StrEnum):
+    """The losses of :mod:`models.losses`; the last is no loss of the paper, see there."""
+
+    INFO_NCE = "info-nce"
+    DCL = "dcl"
+    HN_NCE = "hn-nce"
+    DHN_NCE = "dhn-nce"
+    DHN_NCE_RELEASED = "dhn-nce-released"
+
+
+class RecipeMode(StrEnum):
+    """Whose numbers a fine-tuning takes."""
+
+    RECOMMENDED = "recommended"
+    PAPER = "paper"
+
+
+@commands.command(rich_help_panel=PANEL)
+def align(
+    data: Data,
+    work: Work = Path(".cache/lite"),
+    processes: Processes = 2,
+    bundle: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Bundle that gets the head; `lite` by default.")
+    ] = None,
+) -> None:
+    """Train the lite bundle's alignment head on folds 1 to 4 and put it into the bundle."""
+    from app.align import align as train
+    from models.bundles.bundle import folder_of
+
+    train(data, work, processes, bundle or folder_of("lite"))
+
+
+@commands.command(rich_help_panel=PANEL)
+def crossfit(
+    data: Data,
+    work: Work = Path(".cache/lite"),
+    processes: Processes = 2,
+    side_by_side: Annotated[
+        bool, typer.Option("--side-by-side", help="Only the table of all methods, on --each images.")
+    ] = False,
+    each: Annotated[int, typer.Option(min=1, help="Images of --side-by-side, per set and fold.")] = 2,
+    report: Annotated[Path | None, typer.Option(dir_okay=False, help="Write all figures as JSON.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Train a head per fold, score every image by the one that never saw it, and print the tables."""
+    if side_by_side:
+        from app.align import side_by_side as show_all_methods
+
+        show_all_methods(configuration(config), data, work, processes, each, report)
+        return
+    from app.align import crossfit as run
+
+    run(configuration(config), data, work, processes, report)
+
+
+@commands.command(rich_help_panel=PANEL)
+def finetune(
+    table: Annotated[
+        Path, typer.Argument(metavar="CSV", exists=True, dir_okay=False, help="image,caption[,patient]")
+    ],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for weights, recipe and bundle.")],
+    images: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of the images; the CSV's own.")
+    ] = None,
+    bundle: Annotated[str | None, typer.Option(help="Model bundle; the configured one by default.")] = None,
+    loss: Annotated[Loss, typer.Option(help="Contrastive loss.")] = Loss.DHN_NCE,
+    mode: Annotated[RecipeMode, typer.Option(help="Whose numbers.")] = RecipeMode.RECOMMENDED,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    batch: Annotated[int | None, typer.Option(min=2)] = None,
+    rate: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    held_out: Annotated[float | None, typer.Option(help="Share of the pairs to judge with.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    shortest: Annotated[int | None, typer.Option(min=1, help="Characters of the shortest caption.")] = None,
+    freeze: Annotated[bool, typer.Option("--freeze", help="Only the projections learn.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    work: Annotated[Path, typer.Option(file_okay=False, help="Where features are kept.")] = Path(
+        ".cache/finetune"
+    ),
+    compare_losses: Annotated[
+        bool, typer.Option("--compare-losses", help="Train every loss with every seed and compare.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of --compare-losses.")] = 5,
+    config: ConfigFile = None,
+) -> None:
+    """Fine-tune an encoder on pairs of image and caption; the best epoch on held-out patients is kept."""
+    from app.finetune import Request
+    from app.finetune import finetune as run
+
+    request = Request(
+        table=table,
+        out=out,
+        images=images,
+        bundle=bundle,
+        loss=loss.value,
+        mode=mode.value,
+        epochs=epochs,
+        batch=batch,
+        rate=rate,
+        held_out=held_out,
+        seed=seed,
+        shortest=shortest,
+        freeze=freeze,
+        resume=resume,
+        work=work,
+        compare_losses=compare_losses,
+        seeds=seeds,
+    )
+    raise typer.Exit(run(request, configuration(config)))
