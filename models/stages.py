@@ -29,6 +29,8 @@ class Saliency:
         Why there are no maps.
     regions
         What SaLIP chose of its regions; the other methods find theirs in the maps.
+    probability
+        (rows, columns) float32: how likely the text names what lies there; None where the encoder cannot say.
     """
 
     maps: npt.NDArray[np.float32]
@@ -36,6 +38,7 @@ class Saliency:
     placement: Placement
     status: Code | None = None
     regions: tuple[Component, ...] = ()
+    probability: npt.NDArray[np.float32] | None = None
 
     def on_pixels(self, member: int | None = None) -> npt.NDArray[np.float32]:
         """Return (H, W) in [0, 1] on the image's own pixels: one member, or the mean of all."""
@@ -48,11 +51,15 @@ class Saliency:
 
 @dataclass(frozen=True)
 class Coarse:
-    """The components of each member, on the pixels of an image of (height, width) = ``size``."""
+    """The components of each member, on the pixels of an image of (height, width) = ``size``.
+
+    ``outline`` (H, W) float32 is the probability that the CRF gives each pixel, None where nobody asked it.
+    """
 
     components: tuple[tuple[Component, ...], ...]
     size: tuple[int, int]
     status: Code | None = None
+    outline: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,10 @@ class Component:
         """Number of pixels."""
         return int(self.mask.sum())
 
+    def agreement(self, mask: npt.NDArray[np.bool_]) -> float:
+        """Return the DSC of the component with a mask (H, W)."""
+        return 2.0 * float((mask & self.mask).sum()) / max(1, int(mask.sum()) + self.area)
+
 
 def components(mask: npt.NDArray[np.bool_], saliency: npt.NDArray[np.float32]) -> tuple[Component, ...]:
     """Split a mask (H, W) into 8-connected components, largest first, ties by first pixel in reading order.

@@ -112,28 +112,47 @@ def test_of_several_margins_the_segmenter_chooses_the_mask_it_trusts(method: Met
             found = super().decode(embedding, size, prompts, multimask)
             return Candidates(found.probability, found.probability.sum((2, 3)).astype(np.float32))
 
-    settings = method.settings.overridden({"visual": {"margins": (0.0, 0.4), "jitter": 0.0}})
+    settings = method.settings.overridden({"visual": {"margins": (0.0, 0.4), "jitter": 0.0, "outline": 1.0}})
     image = picture(64, 64, [(16, 16, 40, 40)])
     narrow = run(Method(method.bundle, settings), image, "bright")
     wide = run(Method(replace(method.bundle, segmenter=PrefersWide()), settings), image, "bright")
     assert wide.mask.sum() > narrow.mask.sum()
 
 
-def test_where_sam_fails_the_component_stands_and_says_so_by_its_entropy(method: Method) -> None:
-    class Lost(BoxSegmenter):
-        def decode(
-            self,
-            embedding: Tensor,
-            size: tuple[int, int],
-            prompts: Sequence[VisualPrompt],
-            multimask: bool = False,
-        ) -> Candidates:
-            corner = np.zeros((len(prompts), 1, *size), np.float32)
-            corner[:, :, :4, :4] = 0.9
-            return Candidates(corner, np.full((len(prompts), 1), 0.6, np.float32))
+class Lost(BoxSegmenter):
+    """Answers a corner, whatever it is asked."""
 
+    def decode(
+        self,
+        embedding: Tensor,
+        size: tuple[int, int],
+        prompts: Sequence[VisualPrompt],
+        multimask: bool = False,
+    ) -> Candidates:
+        corner = np.zeros((len(prompts), 1, *size), np.float32)
+        corner[:, :, :4, :4] = 0.9
+        return Candidates(corner, np.full((len(prompts), 1), 0.6, np.float32))
+
+
+def test_where_sam_fails_the_component_stands_and_says_so_by_its_entropy(method: Method) -> None:
+    settings = method.settings.overridden({"visual": {"outline": 1.0}})
     image = picture(64, 64, [(24, 24, 48, 48)])
-    vote = run(Method(replace(method.bundle, segmenter=Lost())), image, "bright")
+    vote = run(Method(replace(method.bundle, segmenter=Lost()), settings), image, "bright")
     assert vote.mask[30:42, 30:42].all()
     assert not vote.mask[:4, :4].any()
     assert vote.entropy[vote.mask].mean() > 0.5
+
+
+def test_where_the_crf_agrees_better_than_sam_its_outline_stands(method: Method) -> None:
+    """The grey values of the picture give the rectangle to the pixel, which cells of 8 pixels cannot."""
+    image = picture(64, 64, [(21, 26, 47, 45)])
+    vote = run(Method(replace(method.bundle, segmenter=Lost())), image, "bright")
+    truth = image[:, :, 0] > 100
+    assert 2 * (vote.mask & truth).sum() / (vote.mask.sum() + truth.sum()) > 0.95
+    assert not vote.mask[:4, :4].any()
+
+
+def test_where_sam_agrees_as_well_the_crf_is_not_believed(method: Method) -> None:
+    image = picture(64, 64, [(16, 16, 40, 40)])
+    without = Method(method.bundle, method.settings.overridden({"visual": {"outline": 1.0}}))
+    assert np.array_equal(run(method, image, "bright").mask, run(without, image, "bright").mask)
