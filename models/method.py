@@ -5,10 +5,12 @@ their settings; SaLIP finds regions first and lets the text choose among them.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -17,6 +19,7 @@ from models.contracts import CalibratedEncoder, Image, ImageTokens, LayeredEncod
 from models.errors import Code
 from models.masks.coarse import coarse_mask
 from models.masks.components import Component, widen
+from models.masks.outline import outline, parts
 from models.placement import Placement
 from models.presets import preset
 from models.prompts import check_prompts
@@ -52,9 +55,9 @@ class Method:
                 encoder = encoder.cut(self.settings.saliency.layer)
         self.encoder = encoder
 
-    def using(self, method: str, mode: str) -> "Method":
-        """Return the same models with another preset. Raises ConfigError (USAGE)."""
-        return Method(self.bundle, preset(method, mode, self.bundle.tuned))
+    def using(self, method: str, mode: str, overrides: Mapping[str, Any] | None = None) -> "Method":
+        """Return the same models with another preset, perhaps changed. Raises ConfigError as preset does."""
+        return Method(self.bundle, preset(method, mode, self.bundle.tuned, overrides))
 
     def text(self, prompts: Sequence[str]) -> Tensor:
         """Return the embedding (D,) of several wordings of one thing: the unit mean of their unit rows.
@@ -77,9 +80,12 @@ class Method:
         if self.settings.method == "salip":
             return self._regions(image, text, relevance)
         maps = self._maps(image, tokens, text, seed)
-        if agreement is not None and self.settings.saliency.weigh:
+        if agreement is None:
+            return Saliency(maps.cpu().numpy(), relevance, tokens.placement)
+        if self.settings.saliency.weigh:
             maps = min_max(maps * agreement)
-        return Saliency(maps.cpu().numpy(), relevance, tokens.placement)
+        likely = agreement[0].cpu().numpy()
+        return Saliency(maps.cpu().numpy(), relevance, tokens.placement, probability=likely)
 
     def _agreement(self, tokens: ImageTokens, text: Tensor) -> Tensor | None:
         """Probability (1, rows, columns) that the text names what lies there; None where nobody can say."""
@@ -125,7 +131,15 @@ class Method:
         if saliency.regions:
             return Coarse(tuple(saliency.regions for _ in members), size)
         kept = tuple(coarse_mask(saliency.on_pixels(m), image, self.settings.masks) for m in members)
-        return Coarse(kept, size, None if any(kept) else Code.NO_COMPONENT)
+        if not any(kept):
+            return Coarse(kept, size, Code.NO_COMPONENT)
+        return Coarse(kept, size, None, self._outline(image, saliency))
+
+    def _outline(self, image: Image, saliency: Saliency) -> npt.NDArray[np.float32] | None:
+        if saliency.probability is None or self.settings.visual.outline >= 1.0:
+            return None
+        likely = saliency.placement.on_pixels(torch.from_numpy(saliency.probability)[None])[0]
+        return outline(image, likely, self.settings.masks.crf)
 
     def refine(self, image: Image, coarse: Coarse, seed: int) -> Members:
         """Prompt SAM with every component, slightly jittered; a member is the maximum over its components.
@@ -158,9 +172,10 @@ class Method:
         probability, quality = ask(segmenter, segmenter.embed(image), coarse.size, prompts, policy)
         choices = len(prompts) // len(owned)
         best = quality.reshape(-1, choices).argmax(1) + choices * np.arange(len(owned))
+        second = [None] * len(owned) if coarse.outline is None else parts(coarse.outline, owned, THRESHOLD)
         return [
-            self._confirmed(component, probability[index], float(quality[index]))
-            for component, index in zip(owned, best, strict=True)
+            self._confirmed(component, probability[index], float(quality[index]), other)
+            for component, index, other in zip(owned, best, second, strict=True)
         ]
 
     def _visual_prompts(
@@ -176,15 +191,21 @@ class Method:
         return [VisualPrompt(box, points) for box in boxes]
 
     def _confirmed(
-        self, component: Component, probability: npt.NDArray[np.float32], quality: float
+        self,
+        component: Component,
+        probability: npt.NDArray[np.float32],
+        quality: float,
+        outlined: npt.NDArray[np.float32] | None,
     ) -> npt.NDArray[np.float32]:
-        """Return SAM's mask, or the component where SAM neither trusts itself nor agrees with it.
+        """Return SAM's mask, the CRF's outline where that agrees better, or the component itself.
 
-        The component then has the probability ``unconfirmed``: its entropy asks for a look.
+        The component stands, with the probability ``unconfirmed``, where SAM neither trusts itself nor agrees
+        with it: its entropy asks for a look.
         """
         visual = self.settings.visual
-        mask = probability > THRESHOLD
-        agreement = 2.0 * float((mask & component.mask).sum()) / max(1, int(mask.sum()) + component.area)
+        agreement = component.agreement(probability > THRESHOLD)
+        if outlined is not None and component.agreement(outlined > THRESHOLD) > agreement + visual.outline:
+            return outlined
         if quality * agreement >= visual.trust:
             return probability
         return component.mask.astype(np.float32) * np.float32(visual.unconfirmed)

@@ -12,7 +12,7 @@ from models.settings import Settings
 
 Overrides = Mapping[str, Any]
 
-_BELIEVED: Overrides = {"margins": (0.0,), "trust": 0.0}
+_BELIEVED: Overrides = {"margins": (0.0,), "outline": 1.0, "trust": 0.0}
 """SAM as the papers use it: one tight box, and its answer stands."""
 
 PRESETS: dict[tuple[str, str], Overrides] = {
@@ -55,14 +55,28 @@ METHODS = tuple(dict.fromkeys(method for method, _ in PRESETS))
 MODES = ("recommended", "paper", "released")
 
 
-def preset(method: str, mode: str, tuned: Overrides | None = None) -> Settings:
+def preset(
+    method: str, mode: str, tuned: Overrides | None = None, overrides: Overrides | None = None
+) -> Settings:
     """Return the settings of a method and mode.
 
-    ``tuned`` are a bundle's own numbers; they belong to ``recommended`` only. Raises ConfigError (USAGE)
-    where there is no such preset.
+    ``tuned`` are a bundle's own numbers; they belong to ``recommended`` only. ``overrides`` are the user's
+    and hold in every mode.
+
+    Raises
+    ------
+    ConfigError
+        USAGE: there is no such preset; CONFIG-INVALID: an override is no setting, or has an impossible value.
     """
     if (method, mode) not in PRESETS:
         known = ", ".join(f"{m} ({', '.join(o for k, o in PRESETS if k == m)})" for m in METHODS)
         raise ConfigError(Code.USAGE, f"there is no method {method!r} in mode {mode!r}; there is: {known}")
     settings = Settings(method=method, mode=mode).overridden(PRESETS[method, mode])
-    return settings.overridden(tuned) if tuned and mode == "recommended" else settings
+    if tuned and mode == "recommended":
+        settings = settings.overridden(tuned)
+    try:
+        return settings.overridden(overrides) if overrides else settings
+    except ValueError as error:
+        raise ConfigError(
+            Code.CONFIG_INVALID, f"settings of {method}: {error}; models/settings.py lists all of them"
+        ) from error

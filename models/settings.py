@@ -1,8 +1,10 @@
 """The numbers of the method, all in one place, so that every result can say which produced it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import TypeAdapter, ValidationError
 
 from models.masks.coarse import MaskSettings
 from models.saliency.gscorecam import GScoreCamSettings
@@ -12,8 +14,6 @@ from models.segmenters.prompts import Kind, Policy
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-
-S = TypeVar("S", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ class VisualSettings:
         itself thinks best; a member's box is shifted by up to ``jitter``.
     multimask
         Whether SAM is asked for one mask, or for three of which its predicted IoU chooses.
+    outline
+        Where the CRF's outline of the target agrees with the component (DSC) better than SAM's mask by more
+        than this, the outline stands (:mod:`models.masks.outline`). 1 never asks the CRF.
     trust, unconfirmed
         Where SAM's predicted IoU times its agreement with the component (DSC) is below ``trust``, the
         component itself stands, with the probability ``unconfirmed``. A trust of 0 always believes SAM.
@@ -67,6 +70,7 @@ class VisualSettings:
     margins: tuple[float, ...] = (0.02, 0.1)
     jitter: float = 0.03
     multimask: Policy = "single"
+    outline: float = 0.06
     trust: float = 0.48
     unconfirmed: float = 0.75
 
@@ -105,20 +109,28 @@ class Settings:
     def overridden(self, values: Mapping[str, Any]) -> Self:
         """Return settings with some values replaced; a group may be a mapping of its own values.
 
-        Raises ValueError for a name that is no setting.
+        Raises ValueError, in one line, for a name that is no setting or a value that it cannot have.
         """
-        return _overridden(self, values)
+        adapter = TypeAdapter(type(self))
+        try:
+            return adapter.validate_python(_merged(self, values))
+        except ValidationError as error:
+            wrong = ("".join(f"{part}: " for part in one["loc"]) + one["msg"] for one in error.errors())
+            raise ValueError("; ".join(wrong)) from error
 
 
-def _overridden(settings: S, values: Mapping[str, Any]) -> S:
-    unknown = set(values) - {one.name for one in fields(settings)}
+def _merged(settings: "DataclassInstance", values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all values of a group as plain ones, some replaced."""
+    unknown = {str(name) for name in values} - {one.name for one in fields(settings)}
     if unknown:
         raise ValueError(f"{type(settings).__name__} has no {', '.join(sorted(unknown))}")
-    changed: dict[str, Any] = {}
-    for name, value in values.items():
-        current = getattr(settings, name)
-        if is_dataclass(current) and not isinstance(current, type):
-            changed[name] = _overridden(current, value)
+    merged = {}
+    for one in fields(settings):
+        current, value = getattr(settings, one.name), values.get(one.name)
+        if not is_dataclass(current) or isinstance(current, type):
+            merged[one.name] = values.get(one.name, current)
+        elif one.name not in values or isinstance(value, Mapping):
+            merged[one.name] = _merged(current, value or {})
         else:
-            changed[name] = tuple(value) if isinstance(current, tuple) else value
-    return replace(settings, **changed)
+            raise ValueError(f"{one.name} is a group of settings, not {value!r}")
+    return merged
