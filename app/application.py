@@ -146,7 +146,7 @@ def run_task(
         When the request, the bundle or the preset is wrong, whatever the series.
     """
     output_folder.mkdir(parents=True, exist_ok=True)
-    context = replace(context, method=context.method.using(task.method, task.mode))
+    context = replace(context, method=context.method.using(task.method, task.mode, task.settings))
     provenance = provenance_of(task, context)
     with _one_run_at_a_time:
         _prepare_holoscan(input_folder, output_folder)

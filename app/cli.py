@@ -105,8 +105,10 @@ def send(
 def checkconfiguration(config: ConfigFile = None) -> None:
     """Print the effective configuration, and on stderr what is probably not meant. Exit code 2: unusable."""
     from app.config import check, effective
+    from app.task_settings import check_settings
 
     checked = configuration(config)
+    check_settings(checked)
     typer.echo(effective(checked), nl=False)
     for problem in check(checked):
         typer.echo(f"warning: {problem}", err=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 from PIL import Image as Pillow
@@ -64,12 +64,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Question:
-    """The request, resolved: what is asked of each image, by its name; preset, mode and base seed."""
+    """The request, resolved: what each image is asked, by name; preset, mode, seed, the task's settings."""
 
     prompts: Mapping[str, Prompts]
     preset: str
     mode: str
     seed: int
+    overrides: Mapping[str, Any]
 
 
 def evaluate(request: Request, config: Config) -> int:
@@ -93,29 +94,32 @@ def evaluate(request: Request, config: Config) -> int:
     """
     task = None if request.task is None else config.task(request.task)
     preset, mode = _preset(request, task)
+    overrides = task.settings if task else {}
     _refuse_ensemble(request)
     _refuse_contradictions(request)
     seed = task.seed if task else DEFAULT_SEED
     if request.suite is not None:
         from app.grids import suite
 
-        suite(request, config, _load(request, config).using(preset, mode), seed)
+        suite(request, config, _load(request, config).using(preset, mode, overrides), seed)
         return DONE
     dataset = open_layout(request.layout, request.dataset or Path())
     prompts = choose_prompts(dataset, request, task)
     if request.ablation is not None:
         from app.grids import ablation
 
-        ablation(request, config, dataset, prompts, _load(request, config).using(preset, mode), seed)
+        ablation(
+            request, config, dataset, prompts, _load(request, config).using(preset, mode, overrides), seed
+        )
         return DONE
-    return _evaluate_once(request, config, dataset, Question(prompts, preset, mode, seed))
+    return _evaluate_once(request, config, dataset, Question(prompts, preset, mode, seed, overrides))
 
 
 def _evaluate_once(request: Request, config: Config, dataset: Dataset, question: Question) -> int:
     for folder in (request.save_masks, request.report and request.report.parent):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-    method = _load(request, config).using(question.preset, question.mode)
+    method = _load(request, config).using(question.preset, question.mode, question.overrides)
     asking, notes = _asking(request, dataset, question, method)
     scored, cases = _run(request, dataset, question, method, asking)
     heading = replace(_heading(request, config, question, method), notes=notes)
@@ -164,7 +168,7 @@ def _preset(request: Request, task: Task | None) -> tuple[str, str]:
     mode = request.mode or (task.mode if task else default[1])
     from models.presets import preset
 
-    preset(method, mode)
+    preset(method, mode, overrides=task.settings if task else None)
     return method, mode
 
 

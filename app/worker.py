@@ -9,6 +9,7 @@ from typing import IO
 
 from app.config import Config
 from app.study.steps import Graph, Outcome, Request, Steps
+from app.task_settings import check_settings
 from models.errors import Code, ConfigError
 
 logger = logging.getLogger(__name__)
@@ -19,9 +20,12 @@ def load_graph(config: Config) -> Graph:
 
     Raises
     ------
+    ConfigError
+        A task's settings are not those of its method.
     ModelError
         A model file is missing or not the one its bundle names.
     """
+    check_settings(config)
     from app.application import RunContext, run_task
     from models.bundles.bundle import load_bundle
     from models.method import Method

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -80,7 +81,15 @@ def refuse_overlap(learnt: Iterable[Labelled], judged: Iterable[Identity]) -> No
             raise DatasetError(Code.DATASET_INVALID, message)
 
 
-def draw(labelled: Sequence[Labelled], shots: int, seed: int) -> tuple[Labelled, ...]:
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
+
+
+def draw(labelled: Sequence[N], shots: int, seed: int) -> tuple[N, ...]:
     """Return ``shots`` members drawn without replacement, sorted by name; all where there are fewer.
 
     The draw depends on the names and the seed, not on the order in which the members come.

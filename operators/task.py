@@ -6,7 +6,7 @@ because the graph and the writers need them and must not know where they came fr
 
 import hashlib
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -90,8 +90,20 @@ class Destination(Frozen):
     accepts: tuple[ObjectKind, ...] = ("SEG", "PM", "SC")
 
 
+def _no_preset(settings: dict[str, Any]) -> dict[str, Any]:
+    named = {"method", "mode"} & set(settings)
+    if named:
+        raise ValueError(f"{', '.join(sorted(named))} stands in the task itself, not under settings")
+    return settings
+
+
 class Task(Frozen):
-    """One question to the method, asked of every study whose series match ``when``."""
+    """One question to the method, asked of every study whose series match ``when``.
+
+    ``settings`` replaces values of the preset that ``method`` and ``mode`` name. What it may hold is known to
+    :mod:`models.settings`, which imports torch: its names are checked by `textseg check-config` and when a
+    worker starts (:mod:`app.task_settings`).
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,19}$")]
     when: SeriesRule = SeriesRule()
@@ -99,6 +111,7 @@ class Task(Frozen):
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     method: Literal["medclip-sam-v2", "medclip-sam", "salip"] = "medclip-sam-v2"
     mode: Literal["recommended", "paper", "released"] = "recommended"
+    settings: Annotated[dict[str, Any], AfterValidator(_no_preset)] = {}
     window: Literal["auto", "soft-tissue", "lung", "bone", "brain"] = "auto"
     outputs: tuple[OutputKind, ...] = ("seg", "pm")
     destinations: tuple[Destination, ...] = ()

@@ -153,3 +153,56 @@ def captions(
 
     written = write_captions(open_captions(layout, folder), table)
     typer.echo(f"{written} pairs of image and caption: {table}")
+
+
+@commands.command(rich_help_panel=PANEL)
+def search(
+    dataset: Annotated[
+        Path,
+        typer.Argument(exists=True, file_okay=False, help="Images to tune on; nothing of it is evaluated."),
+    ],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="JSON of all trials; one that is there goes on.")],
+    layout: Annotated[str, typer.Option(help="Layout of the folder; docs/datasets.md has them.")] = "textseg",
+    prompt_task: Annotated[
+        str | None, typer.Option(help="Look for what this set of `textseg prompts list` names.")
+    ] = None,
+    kind: Annotated[str, typer.Option(help="Kind of prompt of --prompt-task: P0, P2, P4, VDT.")] = "P0",
+    prompt: Annotated[str | None, typer.Option(help="Look for this instead.")] = None,
+    tuning: Annotated[
+        int | None, typer.Option(min=1, help="Labelled images to draw; 5 as in the paper.")
+    ] = None,
+    label_free: Annotated[
+        bool, typer.Option("--label-free", help="Use no mask: the clearest choice wins.")
+    ] = False,
+    count: Annotated[int, typer.Option(min=1, help="Settings to try, drawn from the paper's grid.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Draws images and settings.")] = 0,
+    evaluated: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Refuse to tune on images or patients of this set."),
+    ] = None,
+    bundle: Annotated[str | None, typer.Option(help="Model bundle; the configured one by default.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Search the settings of SaLIP, with the labels of a few images or with none.
+
+    It ends with the lines to copy: `settings:` with `salip:` goes under a task of the site file (with
+    `method: salip`), or under a bundle.yaml, where it holds for every task in the mode `recommended`.
+    """
+    from app.search import Request
+    from app.search import search as run_search
+
+    request = Request(
+        dataset=dataset,
+        out=out,
+        layout=layout,
+        prompt_task=prompt_task,
+        kind=kind,
+        prompt=prompt,
+        tuning=tuning,
+        label_free=label_free,
+        count=count,
+        seed=seed,
+        evaluated=evaluated,
+        bundle=bundle,
+    )
+    run_search(request, configuration(config))

@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from models.contracts import DualEncoder, Image, PromptableSegmenter
-from models.errors import Code, ConfigError
+from models.errors import Code, ConfigError, DatasetError
+from models.evaluation.files import replace_text
 from models.evaluation.metrics import dice
 from models.labelled import Identity, Labelled, refuse_overlap
 from models.salip.salip import Proposal, finish, pick
 from models.salip.settings import SalipSettings
 from models.segmenters.everything import EverythingSettings, segment_everything
+
+EVERYTHING = "everything."
 
 Space = Mapping[str, Sequence[Any]]
 """Values to try by name of a field of :class:`SalipSettings`, or ``everything.`` and a field of that."""
@@ -58,6 +62,32 @@ class Trial:
         return float(np.mean(self.scores))
 
 
+_read = TypeAdapter(Trial)
+
+
+def _nobody(*_: object) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What an interrupted search has found already, and who is told of what comes.
+
+    Attributes
+    ----------
+    done
+        Trials of the same images, text and models, that are not tried again.
+    finished
+        Told trials as they are finished, several at a time.
+    progress
+        Told how many of how many images are segmented.
+    """
+
+    done: tuple[Trial, ...] = ()
+    finished: Callable[[Sequence[Trial]], None] = _nobody
+    progress: Callable[[int, int], None] = _nobody
+
+
 @dataclass(frozen=True)
 class Search:
     """What was tried on which images, and by what it was judged: ``dsc`` uses labels, ``margin`` does not."""
@@ -72,11 +102,12 @@ class Search:
         return max(self.trials, key=lambda trial: trial.mean)
 
     def record(self) -> dict[str, Any]:
-        """Return everything as plain values."""
+        """Return everything as plain values; ``settings`` is what a task or a bundle takes."""
         return {
             "judged_by": self.judged_by,
             "uses_labels": self.judged_by == "dsc",
             "images": list(self.names),
+            "settings": {"salip": overrides(self.best.settings)},
             "best": self.trials.index(self.best),
             "trials": [
                 {"settings": asdict(trial.settings), "scores": list(trial.scores), "mean": trial.mean}
@@ -84,9 +115,40 @@ class Search:
             ],
         }
 
-    def write(self, path: Path) -> None:
-        """Write the record as JSON."""
-        path.write_text(json.dumps(self.record(), indent=2) + "\n", encoding="utf-8")
+    def write(self, path: Path, facts: Mapping[str, Any]) -> None:
+        """Write the record as JSON, with what else the scores depend on (JSON-able, by names of its own)."""
+        replace_text(path, json.dumps({**facts, **self.record()}, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_trials(path: Path, facts: Mapping[str, Any]) -> tuple[Trial, ...]:
+    """Return the trials that an earlier search of the same facts wrote; none where there is no file.
+
+    Raises DatasetError (RUN-MISMATCH) where the file holds something else.
+    """
+    if not path.is_file():
+        return ()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if {name: content[name] for name in facts} == dict(facts):
+            return tuple(_read.validate_python(trial) for trial in content["trials"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            Code.RUN_MISMATCH, f"{path} is no search ({error}); remove it or name another file"
+        ) from error
+    raise DatasetError(
+        Code.RUN_MISMATCH, f"{path} holds a search of other images, words or models; name another file"
+    )
+
+
+def overrides(settings: SalipSettings) -> dict[str, Any]:
+    """Return what a search looks for, and the number of regions, as overrides of :class:`SalipSettings`."""
+    names = [name.removeprefix(EVERYTHING) for name in SPACE if name.startswith(EVERYTHING)]
+    everything = asdict(settings.everything)
+    return {
+        "k": settings.k,
+        "area": list(settings.area),
+        "everything": {name: everything[name] for name in names},
+    }
 
 
 def grid(base: SalipSettings, space: Space) -> tuple[SalipSettings, ...]:
@@ -120,6 +182,7 @@ def search_with_labels(
     evaluated: Iterable[Identity],
     models: Models,
     text: Tensor,
+    journal: Journal = Journal(),
 ) -> Search:
     """Judge candidates by their mean DSC on a labelled tuning set; an image that ends as a code scores 0.
 
@@ -133,6 +196,8 @@ def search_with_labels(
         The images on which the settings will be judged later, none of them in ``tuning``.
     models, text
         The models and the text prototype (D,).
+    journal
+        For what takes long.
 
     Raises
     ------
@@ -152,7 +217,7 @@ def search_with_labels(
 
     images = [one.image for one in tuning]
     names = tuple(one.name for one in tuning)
-    return Search("dsc", names, _trials(candidates, images, models, text, judge))
+    return Search("dsc", names, _trials(candidates, images, models, text, judge, journal))
 
 
 def search_by_margin(
@@ -160,6 +225,7 @@ def search_by_margin(
     images: Mapping[str, Image],
     models: Models,
     text: Tensor,
+    journal: Journal = Journal(),
 ) -> Search:
     """Judge candidates by how clearly the encoder chooses: the mean margin over unlabelled images by name.
 
@@ -172,7 +238,8 @@ def search_by_margin(
         undecided = proposal.code in {Code.NO_REGION, Code.REGIONS_ALIKE}
         return 0.0 if undecided or proposal.margin is None else proposal.margin
 
-    return Search("margin", tuple(images), _trials(candidates, list(images.values()), models, text, judge))
+    trials = _trials(candidates, list(images.values()), models, text, judge, journal)
+    return Search("margin", tuple(images), trials)
 
 
 def _trials(
@@ -181,26 +248,33 @@ def _trials(
     models: Models,
     text: Tensor,
     judge: Callable[[int, Proposal, SalipSettings], float],
+    journal: Journal,
 ) -> tuple[Trial, ...]:
     if not candidates or not images:
         raise ConfigError(Code.USAGE, "a search needs at least one candidate and one image")
-    scores = np.zeros((len(candidates), len(images)))
+    known = {trial.settings: trial for trial in journal.done}
+    missing = [candidate for candidate in candidates if candidate not in known]
     # To segment everything is most of the work: candidates that differ only after it share it.
-    for everything in dict.fromkeys(candidate.everything for candidate in candidates):
+    shared = tuple(dict.fromkeys(candidate.everything for candidate in missing))
+    for number, everything in enumerate(shared):
+        own = [candidate for candidate in missing if candidate.everything == everything]
+        scores = np.zeros((len(own), len(images)))
         for column, image in enumerate(images):
             regions = segment_everything(models.segmenter, image, everything)
-            for row, candidate in enumerate(candidates):
-                if candidate.everything == everything:
-                    proposal = pick(models.encoder, image, text, regions, candidate)
-                    scores[row, column] = judge(column, proposal, candidate)
-    return tuple(
-        Trial(candidate, tuple(row.tolist())) for candidate, row in zip(candidates, scores, strict=True)
-    )
+            for row, candidate in enumerate(own):
+                proposal = pick(models.encoder, image, text, regions, candidate)
+                scores[row, column] = judge(column, proposal, candidate)
+            journal.progress(number * len(images) + column + 1, len(shared) * len(images))
+        found = [Trial(one, tuple(row.tolist())) for one, row in zip(own, scores, strict=True)]
+        known |= {trial.settings: trial for trial in found}
+        journal.finished(found)
+    return tuple(known[candidate] for candidate in candidates)
 
 
 def _with(base: SalipSettings, values: Mapping[str, Any]) -> SalipSettings:
-    prefix = "everything."
-    inner = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
-    outer = {name: value for name, value in values.items() if not name.startswith(prefix)}
+    inner = {
+        name.removeprefix(EVERYTHING): value for name, value in values.items() if name.startswith(EVERYTHING)
+    }
+    outer = {name: value for name, value in values.items() if not name.startswith(EVERYTHING)}
     everything = outer.pop("everything", base.everything)
     return replace(base, everything=replace(everything, **inner), **outer)

@@ -36,7 +36,7 @@ class FakeMethod:
     asked: list[tuple[str, ...]] = field(default_factory=list)
     margin: int = 0
 
-    def using(self, method: str, mode: str) -> "FakeMethod":
+    def using(self, method: str, mode: str, overrides: Any = None) -> "FakeMethod":
         return self
 
     def text(self, prompts: Any) -> torch.Tensor:

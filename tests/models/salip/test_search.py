@@ -1,15 +1,26 @@
 """The searches: reproducible, recorded, and never on what is evaluated."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.errors import ConfigError, DatasetError
+from models.errors import Code, ConfigError, DatasetError
 from models.labelled import Identity, Labelled, identity
+from models.presets import preset
 from models.salip.salip import segment
-from models.salip.search import SPACE, Models, drawn, grid, search_by_margin, search_with_labels
+from models.salip.search import (
+    SPACE,
+    Journal,
+    Models,
+    drawn,
+    grid,
+    read_trials,
+    search_by_margin,
+    search_with_labels,
+)
 from models.salip.settings import SalipSettings
 from tests.models.salip.stubs import (
     RED,
@@ -130,10 +141,42 @@ def test_candidates_that_differ_only_after_it_share_segmenting_everything() -> N
 
 def test_the_record_says_what_was_tried_on_what(tmp_path: Path) -> None:
     found = search_with_labels(grid(BASE, AREAS), tuning(), [], models(), RED)
-    found.write(tmp_path / "search.json")
+    found.write(tmp_path / "search.json", {"prompts": ["red"]})
     record = json.loads((tmp_path / "search.json").read_text())
     assert record["uses_labels"] is True
     assert record["images"] == ["t0", "t1", "t2"]
     assert record["trials"][record["best"]]["mean"] == found.best.mean
     assert record["trials"][0]["settings"]["area"] == [0.0, 0.2]
     assert record["trials"][0]["settings"]["everything"]["points_per_side"] == 32
+    assert record["prompts"] == ["red"]
+
+
+def test_what_was_found_is_a_setting_of_the_method_again(tmp_path: Path) -> None:
+    found = search_with_labels(drawn(BASE, SPACE, 2, seed=0), tuning(), [], models(), RED)
+    taken = preset("salip", "recommended", None, found.record()["settings"]).salip
+    assert replace(taken, margin=BASE.margin) == found.best.settings
+
+
+def test_an_interrupted_search_goes_on_where_it_stopped_and_finds_the_same(tmp_path: Path) -> None:
+    path, facts = tmp_path / "search.json", {"prompts": ["red"]}
+    candidates = drawn(BASE, SPACE, 4, seed=0)
+    whole = search_with_labels(candidates, tuning(), [], models(), RED)
+    search_with_labels(candidates[:3], tuning(), [], models(), RED).write(path, facts)
+
+    again, told = models(), []
+    journal = Journal(read_trials(path, facts), told.extend)
+    resumed = search_with_labels(candidates, tuning(), [], again, RED, journal)
+
+    assert resumed == whole
+    assert told == [whole.trials[3]]
+    assert len(again.segmenter.asked) == len(tuning())
+
+
+@pytest.mark.parametrize("content", ["no JSON", "[]", '{"prompts": ["blue"]}', '{"prompts": ["red"]}'])
+def test_a_file_of_another_search_is_left_alone(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    path.write_text(content)
+    with pytest.raises(DatasetError, match=r"search\.json") as caught:
+        read_trials(path, {"prompts": ["red"]})
+    assert caught.value.code is Code.RUN_MISMATCH
+    assert path.read_text() == content
