@@ -28,7 +28,9 @@ def randomised(module: nn.Module, seed: int) -> None:
         if "norm" in name.lower() or ".ln_" in name:
             torch.nn.init.normal_(values, float(name.endswith("weight")), 0.1, generator)
         else:
-            torch.nn.init.normal_(values, 0.0, (values.shape[-1] if values.ndim else 1) ** -0.5, generator)
+            torch.nn.init.normal_(
+                values, 0.0, (values[0].numel() if values.ndim > 1 else values.numel()) ** -0.5, generator
+            )
 
 
 def random_biomedclip(
