@@ -13,6 +13,7 @@ from rich.table import Table
 from app.config import Config
 
 if TYPE_CHECKING:
+    from models.bundles.bundle import Bundle
     from models.contracts import DualEncoder
     from models.finetune.captions import Captions
     from models.finetune.checkpoint import Epoch
@@ -68,7 +69,7 @@ def finetune(request: Request, config: Config) -> int:
     bundle = load_bundle(reference, config.models.directory, config.models.device)
     recipe = recipe_of(request, isinstance(bundle.encoder, LiteEncoder) or request.freeze)
     if request.compare_losses:
-        return _compare(request, bundle.encoder, captions, recipe)
+        return _compare(request, bundle, captions, recipe)
     return _train(request, config, bundle.encoder, captions, recipe)
 
 
@@ -118,13 +119,14 @@ def _train(
     return 0
 
 
-def _compare(request: Request, encoder: "DualEncoder", captions: "Captions", recipe: "Recipe") -> int:
+def _compare(request: Request, bundle: "Bundle", captions: "Captions", recipe: "Recipe") -> int:
     from models.encoders.lite import LiteEncoder
     from models.finetune.checkpoint import write_json
     from models.finetune.compare import compare
     from models.finetune.start import trainable
 
     # The lite bundle's own projections were trained on concepts: every seed draws new ones.
+    encoder = bundle.encoder
     fresh = isinstance(encoder, LiteEncoder)
     with _shown() as progress:
         rows = compare(
@@ -138,7 +140,14 @@ def _compare(request: Request, encoder: "DualEncoder", captions: "Captions", rec
         )
     write_json(
         request.out / f"{COMPARISON}.json",
-        {"recipe": recipe.record(), "seeds": request.seeds, "losses": [asdict(row) for row in rows]},
+        {
+            "bundle": bundle.name,
+            "bundle_version": bundle.version,
+            "bundle_digest": bundle.digest,
+            "recipe": recipe.record(),
+            "seeds": request.seeds,
+            "losses": [asdict(row) for row in rows],
+        },
     )
     text = comparison_markdown(rows)
     (request.out / f"{COMPARISON}.md").write_text(text, encoding="utf-8")

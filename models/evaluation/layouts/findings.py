@@ -75,14 +75,16 @@ def brain_labels(folder: Path) -> tuple[Captioned, ...]:
     """Read brain MR slices with a label each: ``labels.csv`` (name, label) and ``images/NAME.png``.
 
     The label is glioma, meningioma or pituitary tumor, or no tumor. Nothing tells which slices are of one
-    patient: every image is a case of its own. Raises DatasetError (DATASET-INVALID).
+    patient: every image is a case of its own, but for files that are identical. Raises DatasetError
+    (DATASET-INVALID).
     """
-    return _captioned(
-        folder / "labels.csv",
-        lambda row: Captioned(
-            _png(folder, row["name"]), brain_caption(row["name"], row["label"]), row["name"]
-        ),
-    )
+
+    def of_row(row: Mapping[str, str]) -> Captioned:
+        image = _png(folder, row["name"])
+        case = hashlib.sha256(image.read_bytes()).hexdigest() if image.is_file() else row["name"]
+        return Captioned(image, brain_caption(row["name"], row["label"]), case)
+
+    return _captioned(folder / "labels.csv", of_row)
 
 
 def _png(folder: Path, stem: str) -> Path:

@@ -76,6 +76,15 @@ def test_findings_and_labels_are_read_and_the_folder_without_them_is_refused(tmp
             open_captions(layout, tmp_path / "nowhere")
 
 
+def test_identical_slices_are_one_case_and_stay_on_one_side_of_a_split(tmp_path):
+    (tmp_path / "images").mkdir()
+    for name, content in (("a", b"one"), ("b", b"one"), ("c", b"two")):
+        (tmp_path / "images" / f"{name}.png").write_bytes(content)
+    (tmp_path / "labels.csv").write_text("name,label\n" + "".join(f"{n},no tumor\n" for n in "abc"))
+    first, same, other = open_captions("brain-labels", tmp_path)
+    assert first.case == same.case != other.case
+
+
 def test_a_label_without_wordings_and_a_table_without_its_columns_are_refused(tmp_path):
     (tmp_path / "labels.csv").write_text("name,label\ny,fracture seen\n")
     with pytest.raises(DatasetError, match="brain-tumour-fracture"):
