@@ -7,9 +7,10 @@ grey values from where the text is meant does not.
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image as Picture
+from PIL.Image import Resampling
 from scipy import ndimage
 from scipy.special import expit
 
@@ -31,10 +32,15 @@ def outline(
     height, width = probability.shape
     scale = min(1.0, SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    seen = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    likely = np.asarray(cv2.resize(probability, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    seen = np.asarray(Picture.fromarray(image).resize(size, Resampling.BOX))
+    likely = _resized(probability, size)
     after = expit(mean_field(seen, likely, settings)).astype(np.float32)
-    return np.asarray(cv2.resize(after, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return _resized(after, (width, height))
+
+
+def _resized(values: npt.NDArray[np.float32], size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Resample (H, W) bilinearly to (width, height) = ``size``."""
+    return np.asarray(Picture.fromarray(values).resize(size, Resampling.BILINEAR), np.float32)
 
 
 def parts(
