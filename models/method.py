@@ -104,13 +104,14 @@ class Method:
             seeds = [seed + member for member in range(members)]
             features = tokens.values.expand(members, *tokens.values.shape)
             passed = m2ib(self.encoder, features, text.expand(members, -1), seeds, settings.m2ib)
-            return min_max(tokens.grid(passed))
+            return min_max(tokens.placement.without_padding(tokens.grid(passed)))
         if settings.method == "gscorecam":
             one = gscorecam(self.encoder, image, text, settings.gscorecam)
         else:
             last = before_last_block(self.encoder)
             one = gradcam(last, last.tokens(image), text)
-        return one.expand(members, *one.shape)
+        bounded = min_max(tokens.placement.without_padding(one.unsqueeze(0)))
+        return bounded.expand(members, *one.shape)
 
     def _regions(self, image: Image, text: Tensor, relevance: float | None) -> Saliency:
         """SaLIP: segment everything, let the text choose; the map paints how well each region fits."""

@@ -31,6 +31,19 @@ class Placement:
         """Return the placement of a grid that spans exactly the image."""
         return cls(height, width, rows, columns, (0.0, 0.0, float(width), float(height)))
 
+    def without_padding(self, maps: Tensor) -> Tensor:
+        """Give tokens whose centre lies off the image the lowest value of those on it.
+
+        Maps are (N, rows, columns). Padding has no saliency: a peak there would dim all of the image.
+        """
+        x0, y0, x1, y1 = self.covers
+        x = x0 + (torch.arange(self.columns) + 0.5) / self.columns * (x1 - x0)
+        y = y0 + (torch.arange(self.rows) + 0.5) / self.rows * (y1 - y0)
+        seen = ((y > 0) & (y < self.height))[:, None] & ((x > 0) & (x < self.width))[None, :]
+        seen = seen.to(maps.device)
+        lowest = maps.masked_fill(~seen, torch.inf).amin((1, 2), keepdim=True)
+        return torch.where(seen, maps, lowest)
+
     def on_pixels(self, grid: Tensor) -> npt.NDArray[np.float32]:
         """Resample maps (N, rows, columns) bilinearly at the image's pixel centres: (N, height, width).
 

@@ -42,3 +42,18 @@ def test_padding_beyond_the_image_is_cut_off() -> None:
     pixels = Placement(10, 10, 2, 4, (0.0, 0.0, 20.0, 10.0)).on_pixels(grid)[0]
     assert pixels.shape == (10, 10)
     assert pixels[:, :7].max() == 0.0
+
+
+def test_padding_has_no_saliency_and_does_not_dim_the_image() -> None:
+    placement = Placement(100, 200, 4, 4, (0.0, -50.0, 200.0, 150.0))
+    maps = torch.rand(2, 4, 4, generator=torch.Generator().manual_seed(3))
+    maps[:, 0] = 9.0
+    bounded = placement.without_padding(maps)
+    assert torch.equal(bounded[:, 1:3], maps[:, 1:3])
+    assert torch.equal(bounded[:, 0].amax(1), maps[:, 1:3].amin((1, 2)))
+    assert torch.equal(bounded[:, 3].amin(1), maps[:, 1:3].amin((1, 2)))
+
+
+def test_a_grid_without_padding_stays_as_it_is() -> None:
+    maps = torch.rand(1, 5, 7)
+    assert torch.equal(Placement.whole(40, 91, 5, 7).without_padding(maps), maps)
