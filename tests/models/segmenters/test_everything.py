@@ -11,6 +11,7 @@ from segment_anything import SamAutomaticMaskGenerator
 from torch import nn
 from torch.nn import functional
 
+from models.bundles.bundle import load_bundle
 from models.contracts import Candidates
 from models.segmenters.everything import EverythingSettings, box_grid, clean, segment_everything
 from models.segmenters.sam import Sam
@@ -178,3 +179,17 @@ def test_cleaning_fills_holes_then_drops_islands_but_keeps_the_largest() -> None
     speck[4:6, 4:6] = True
     speck[9, 9] = True
     assert clean(speck, 10).sum() == 4
+
+
+@pytest.mark.slow
+def test_litemedsam_finds_a_disc_without_being_told_where_but_not_by_sams_thresholds() -> None:
+    """Its predicted IoU and stability are lower than SAM's even where its mask is right."""
+    rows, columns = np.mgrid[0:160, 0:240]
+    disc = (rows - 70) ** 2 + (columns - 150) ** 2 < 30**2
+    image = np.repeat(np.where(disc, 200, 40).astype(np.uint8)[:, :, None], 3, axis=2)
+    segmenter = load_bundle("lite").segmenter
+    sams = EverythingSettings(scales=(0.5, 0.25))
+    assert segment_everything(segmenter, image, sams) == ()
+    found = segment_everything(segmenter, image, replace(sams, predicted_iou=0.7, stability=0.65))
+    overlaps = [2 * (region.mask & disc).sum() / (region.area + disc.sum()) for region in found]
+    assert max(overlaps) > 0.9
