@@ -120,7 +120,7 @@ def segment_everything(
 
 
 def box_grid(size: tuple[int, int], scales: Sequence[float]) -> tuple[Box, ...]:
-    """Return boxes of every scale over an image of (height, width), neighbours overlapping by half or more."""
+    """Return boxes of every scale over an image (height, width); neighbours overlap by half at least."""
     height, width = size
     boxes = []
     for scale in scales:
