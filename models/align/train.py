@@ -9,7 +9,6 @@ image with a caption that has no place: the best tokens speak for the image.
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
 
 import torch
 import torch.nn.functional as F
@@ -36,8 +35,8 @@ class Recipe:
     least ``nothing`` and ``denials`` that name nothing; ``draws`` is the number
     of images of each set per epoch, where it has so many; ``silent_weight`` multiplies images that show no
     concept. The tokens outside a region weigh together as if they were at most ``crowd`` times as many as
-    those inside: with all of them, the outline of a small lesion costs nothing. ``taught``: captioned images
-    learn places from the head that enters the phase (:mod:`models.align.places`).
+    those inside: with all of them (None), the outline of a small lesion costs nothing. ``taught``: captioned
+    images learn places from the head that enters the phase (:mod:`models.align.places`).
     """
 
     epochs: int = 20
@@ -51,7 +50,7 @@ class Recipe:
     text_noise: float = 0.02
     channel_noise: float = 0.1
     silent_weight: int = 2
-    crowd: float = inf
+    crowd: float | None = None
     taught: bool = False
     contrast: float = 0.1
     best_tokens: int = 12
@@ -195,14 +194,14 @@ def assemble(items: Sequence[Features], sentences: Sentences, recipe: Recipe, rn
     return Batch(pyramid, torch.stack(rows), target, located, shown, inside, texts)
 
 
-def _dense(logits: Tensor, batch: Batch, crowd: float) -> Tensor:
+def _dense(logits: Tensor, batch: Batch, crowd: float | None) -> Tensor:
     """Balanced cross-entropy and Dice where the text is shown and its place is known."""
     inside, target = batch.inside, batch.target
     entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none") * inside
     outside_weight = (1.0 - target) * inside
     positive = (entropy * target).sum((2, 3)) / target.sum((2, 3)).clamp_min(1.0)
-    outside = outside_weight.sum((2, 3)).clamp(1.0, inf)
-    if crowd < inf:
+    outside = outside_weight.sum((2, 3)).clamp_min(1.0)
+    if crowd is not None:
         outside = torch.minimum(outside, crowd * target.sum((2, 3)) + RIM)
     negative = (entropy * outside_weight).sum((2, 3)) / outside
     probability = logits.sigmoid() * inside
