@@ -305,6 +305,6 @@ def train(
             torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
             optimiser.step()
             schedule.step()
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
         progress(epoch, sum(losses) / max(1, len(losses)))
     return head.eval()

@@ -243,7 +243,7 @@ def test_the_released_code_pulls_the_hardest_negatives_closer():
     assert correlation(logits[negative], printed[negative]) > 0.7
     attracted = released[negative] < 0
     assert 0.1 < attracted.double().mean() < 0.5
-    assert logits[negative][attracted].min() > logits[negative].median()
+    assert logits[negative][attracted].min() >= logits[negative].median()
 
 
 def correlation(first: torch.Tensor, second: torch.Tensor) -> float:
