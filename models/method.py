@@ -6,6 +6,7 @@ their settings; SaLIP finds regions first and lets the text choose among them.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from models.bundles.bundle import Bundle
 from models.contracts import CalibratedEncoder, Image, ImageTokens, LayeredEncoder, VisualPrompt
 from models.errors import Code
 from models.masks.coarse import coarse_mask
-from models.masks.components import Component, widen
+from models.masks.components import Component
 from models.masks.outline import outline, parts
 from models.placement import Placement
 from models.presets import preset
@@ -27,7 +28,7 @@ from models.saliency.gradcam import before_last_block, gradcam
 from models.saliency.gscorecam import gscorecam
 from models.saliency.m2ib import m2ib, min_max
 from models.salip.salip import propose
-from models.segmenters.prompts import ask, sample_points
+from models.segmenters.prompts import ask, visual_prompts
 from models.settings import Settings
 from models.stages import Coarse, Members, Saliency, Vote
 from models.uncertainty import THRESHOLD, agree
@@ -165,10 +166,8 @@ class Method:
         prompts: list[VisualPrompt] = []
         for member, kept in enumerate(coarse.components):
             rng = np.random.default_rng((seed, member))
-            for component in kept:
-                asked = self._visual_prompts(component, coarse.size, rng)
-                owned.append(component)
-                prompts += asked
+            owned += kept
+            prompts += chain(*visual_prompts([one.mask for one in kept], self.settings.visual, rng))
         segmenter, policy = self.bundle.segmenter, self.settings.visual.multimask
         probability, quality = ask(segmenter, segmenter.embed(image), coarse.size, prompts, policy)
         choices = len(prompts) // len(owned)
@@ -178,18 +177,6 @@ class Method:
             self._confirmed(component, probability[index], float(quality[index]), other)
             for component, index, other in zip(owned, best, second, strict=True)
         ]
-
-    def _visual_prompts(
-        self, component: Component, size: tuple[int, int], rng: np.random.Generator
-    ) -> list[VisualPrompt]:
-        """Return the prompts for one component: a box per margin, points, or the points in each box."""
-        visual = self.settings.visual
-        dx, dy = (float(shift) for shift in rng.uniform(-visual.jitter, visual.jitter, 2))
-        points = () if visual.kind == "boxes" else sample_points(component.mask, visual.points, rng)
-        if visual.kind == "points":
-            return [VisualPrompt(None, points)]
-        boxes = (widen(component.box, margin, (dx, dy), size) for margin in visual.margins)
-        return [VisualPrompt(box, points) for box in boxes]
 
     def _confirmed(
         self,

@@ -10,7 +10,7 @@ from models.masks.coarse import MaskSettings
 from models.saliency.gscorecam import GScoreCamSettings
 from models.saliency.m2ib import M2ibSettings
 from models.salip.settings import SalipSettings
-from models.segmenters.prompts import Kind, Policy
+from models.segmenters.prompts import Policy, PromptSettings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -43,18 +43,13 @@ class SaliencySettings:
 
 
 @dataclass(frozen=True)
-class VisualSettings:
+class VisualSettings(PromptSettings):
     """How a component becomes prompts to SAM, and which of its answers are believed.
+
+    Of several margins the mask stays that the segmenter itself thinks best; each member is jittered anew.
 
     Attributes
     ----------
-    kind
-        What SAM is given per component.
-    points
-        How many points are drawn inside a component.
-    margins, jitter
-        Each side of a box is pushed out by one of ``margins`` of its length, whichever mask the segmenter
-        itself thinks best; a member's box is shifted by up to ``jitter``.
     multimask
         Whether SAM is asked for one mask, or for three of which its predicted IoU chooses.
     outline
@@ -65,8 +60,6 @@ class VisualSettings:
         component itself stands, with the probability ``unconfirmed``. A trust of 0 always believes SAM.
     """
 
-    kind: Kind = "boxes"
-    points: int = 10
     margins: tuple[float, ...] = (0.02, 0.1)
     jitter: float = 0.03
     multimask: Policy = "single"

@@ -25,51 +25,49 @@ Policy = Literal["single", "best"]
 
 @dataclass(frozen=True)
 class PromptSettings:
-    """How a coarse mask becomes prompts.
+    """How a component becomes prompts.
 
     Attributes
     ----------
     kind
         ``boxes``, ``points`` or ``both`` in each prompt.
-    merged
-        One prompt for all components together instead of one for each.
-    margin
-        Each side of a box is pushed out by this share of its length.
     points, negatives
         Points inside the component, and points outside every component.
+    margins, jitter
+        Each side of a box is pushed out by one of ``margins`` of its length, a prompt for each; all of them
+        are moved together by up to ``jitter`` of its sides.
     """
 
     kind: Kind = "boxes"
-    merged: bool = False
-    margin: float = 0.0
     points: int = 10
     negatives: int = 0
+    margins: tuple[float, ...] = (0.0,)
+    jitter: float = 0.0
 
 
 def visual_prompts(
-    components: Sequence[Mask], settings: PromptSettings, seed: int
-) -> tuple[VisualPrompt, ...]:
-    """Return one prompt for each component (H, W) that is not empty, or one for their union.
-
-    No component, or only empty ones, gives no prompt. The points of one component depend on ``seed`` and on
-    its place in the row alone.
-    """
-    filled = [component for component in components if component.any()]
-    if not filled:
+    components: Sequence[Mask], settings: PromptSettings, rng: np.random.Generator
+) -> tuple[tuple[VisualPrompt, ...], ...]:
+    """Return for each component (H, W), none of them empty, its prompts: one per margin, or one of points."""
+    if not components:
         return ()
-    together: Mask = np.logical_or.reduce(filled)
-    prompts = []
-    for index, mask in enumerate([together] if settings.merged else filled):
-        box = None
-        points: tuple[Point, ...] = ()
-        if settings.kind != "points":
-            box = widen(tight_box(mask), settings.margin, (0.0, 0.0), (mask.shape[0], mask.shape[1]))
-        if settings.kind != "boxes":
-            rng = np.random.default_rng((seed, index))
-            inside = sample_points(mask, settings.points, rng)
-            points = inside + sample_points(~together, settings.negatives, rng, inside=False)
-        prompts.append(VisualPrompt(box, points))
-    return tuple(prompts)
+    outside = ~np.logical_or.reduce(components)
+    return tuple(_prompts(mask, outside, settings, rng) for mask in components)
+
+
+def _prompts(
+    mask: Mask, outside: Mask, settings: PromptSettings, rng: np.random.Generator
+) -> tuple[VisualPrompt, ...]:
+    shift = rng.uniform(-settings.jitter, settings.jitter, 2)
+    points: tuple[Point, ...] = ()
+    if settings.kind != "boxes":
+        points = sample_points(mask, settings.points, rng)
+        points += sample_points(outside, settings.negatives, rng, inside=False)
+    if settings.kind == "points":
+        return (VisualPrompt(None, points),)
+    moved, size = (float(shift[0]), float(shift[1])), (mask.shape[0], mask.shape[1])
+    boxes = (widen(tight_box(mask), margin, moved, size) for margin in settings.margins)
+    return tuple(VisualPrompt(box, points) for box in boxes)
 
 
 def tight_box(mask: Mask) -> Box:

@@ -1,6 +1,7 @@
 """From a coarse mask to prompts and back to one mask, on a segmenter that answers with the filled box."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -23,6 +24,12 @@ def blob(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
     return mask
 
 
+def prompts_of(
+    components: Sequence[np.ndarray], settings: PromptSettings, seed: int
+) -> tuple[VisualPrompt, ...]:
+    return tuple(chain(*visual_prompts(components, settings, np.random.default_rng(seed))))
+
+
 def test_a_box_is_tight_and_half_open() -> None:
     assert tight_box(blob(12, 3, 30, 9)) == (12.0, 3.0, 30.0, 9.0)
 
@@ -34,25 +41,29 @@ def test_an_empty_mask_has_no_box() -> None:
 
 
 @pytest.mark.parametrize("kind", ["boxes", "points", "both"])
-def test_empty_masks_give_no_prompt_and_no_prompt_no_mask(kind: str) -> None:
+def test_no_component_gives_no_prompt_and_no_prompt_no_mask(kind: str) -> None:
     """The released code crashes here: two values where it unpacks three."""
-    prompts = visual_prompts([np.zeros(SIZE, bool)], PromptSettings(kind), 0)
-    assert prompts == visual_prompts([], PromptSettings(kind), 0) == ()
+    prompts = prompts_of([], PromptSettings(kind), 0)
+    assert prompts == ()
     probability, quality = ask(BoxStub(), EVERYTHING, SIZE, prompts)
     assert probability.shape == (0, *SIZE)
     assert quality.shape == (0,)
 
 
-def test_one_blob_gives_one_box_and_two_give_two_or_one() -> None:
+def test_one_blob_gives_one_box_and_two_give_two() -> None:
     first, second = blob(2, 3, 10, 9), blob(30, 20, 50, 38)
-    assert visual_prompts([first], BOXES, 0) == (VisualPrompt((2.0, 3.0, 10.0, 9.0)),)
-    assert len(visual_prompts([first, second], BOXES, 0)) == 2
-    merged = visual_prompts([first, second], replace(BOXES, merged=True), 0)
-    assert merged == (VisualPrompt((2.0, 3.0, 50.0, 38.0)),)
+    assert prompts_of([first], BOXES, 0) == (VisualPrompt((2.0, 3.0, 10.0, 9.0)),)
+    assert prompts_of([first, second], BOXES, 0)[1] == VisualPrompt((30.0, 20.0, 50.0, 38.0))
 
 
-def test_an_empty_component_beside_others_is_passed_over() -> None:
-    assert len(visual_prompts([np.zeros(SIZE, bool), blob(2, 3, 10, 9)], BOXES, 0)) == 1
+def test_every_margin_is_a_prompt_of_its_own_and_all_are_moved_together() -> None:
+    settings = PromptSettings(margins=(0.0, 0.5), jitter=0.1)
+    ((narrow, wide),) = visual_prompts([blob(20, 10, 40, 20)], settings, np.random.default_rng(3))
+    assert narrow.box is not None
+    assert wide.box is not None
+    assert narrow.box != (20.0, 10.0, 40.0, 20.0)
+    assert (wide.box[0] + wide.box[2]) / 2 == pytest.approx((narrow.box[0] + narrow.box[2]) / 2)
+    assert wide.box[2] - wide.box[0] == pytest.approx(40.0)
 
 
 masks = st.tuples(st.integers(0, 60), st.integers(0, 30), st.integers(1, 10), st.integers(1, 10)).map(
@@ -67,9 +78,9 @@ def test_points_are_distinct_inside_their_own_component_and_reproducible(
     """The released code draws from the global generator, unseeded, and from all components at once."""
     settings = PromptSettings("points", points=count)
     np.random.seed(0)  # noqa: NPY002 (whatever the global state is)
-    prompts = visual_prompts([first, second], settings, seed)
+    prompts = prompts_of([first, second], settings, seed)
     np.random.seed(1)  # noqa: NPY002
-    assert prompts == visual_prompts([first, second], settings, seed)
+    assert prompts == prompts_of([first, second], settings, seed)
     for prompt, mask in zip(prompts, [first, second], strict=True):
         assert prompt.box is None
         assert len(set(prompt.points)) == len(prompt.points) == min(count, mask.sum())
@@ -83,18 +94,18 @@ def test_x_is_the_column_on_a_mask_that_is_not_square() -> None:
 
 def test_fewer_pixels_than_points_give_them_all() -> None:
     """The released code raises: it cannot draw ten of three without replacement."""
-    (prompt,) = visual_prompts([blob(5, 5, 8, 6)], PromptSettings("points", points=10), 0)
+    (prompt,) = prompts_of([blob(5, 5, 8, 6)], PromptSettings("points", points=10), 0)
     assert {(point.x, point.y) for point in prompt.points} == {(5.0, 5.0), (6.0, 5.0), (7.0, 5.0)}
 
 
 def test_other_seeds_draw_other_points() -> None:
-    one, other = (visual_prompts([blob(0, 0, 70, 40)], PromptSettings("points"), seed) for seed in (0, 1))
+    one, other = (prompts_of([blob(0, 0, 70, 40)], PromptSettings("points"), seed) for seed in (0, 1))
     assert one != other
 
 
 def test_negative_points_lie_outside_every_component() -> None:
     components = [blob(0, 0, 35, 40), blob(35, 0, 70, 39)]
-    for prompt in visual_prompts(components, PromptSettings("both", points=3, negatives=50), 7):
+    for prompt in prompts_of(components, PromptSettings("both", points=3, negatives=50), 7):
         outside = [point for point in prompt.points if not point.inside]
         assert len(outside) == 35  # all there are
         assert all(point.y == 39.0 and point.x >= 35.0 for point in outside)
@@ -105,7 +116,7 @@ def test_negative_points_lie_outside_every_component() -> None:
 @given(masks, st.floats(0, 2))
 def test_a_margin_never_shrinks_a_box_and_stays_on_the_image(mask: np.ndarray, margin: float) -> None:
     tight = tight_box(mask)
-    (prompt,) = visual_prompts([mask], replace(BOXES, margin=margin), 0)
+    (prompt,) = prompts_of([mask], PromptSettings(margins=(margin,)), 0)
     assert prompt.box is not None
     x0, y0, x1, y1 = prompt.box
     assert 0.0 <= x0 <= tight[0]
@@ -136,7 +147,7 @@ def test_a_policy_means_the_same_for_boxes_and_for_points() -> None:
     """The released code averages over prompts in one case and over candidates in the other."""
     stub = BoxStub(qualities=(0.2, 0.9))
     for kind in ("boxes", "points", "both"):
-        prompts = visual_prompts([blob(2, 3, 10, 9), blob(30, 20, 50, 38)], PromptSettings(kind), 0)
+        prompts = prompts_of([blob(2, 3, 10, 9), blob(30, 20, 50, 38)], PromptSettings(kind), 0)
         probability, quality = ask(stub, EVERYTHING, SIZE, prompts, "best")
         assert probability.shape == (2, *SIZE)
         assert (quality == np.float32(0.9)).all()
