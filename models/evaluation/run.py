@@ -34,6 +34,9 @@ class Asked:
     truth: Mask
 
 
+FOR_EVERY_IMAGE = frozenset({Code.PROMPT_KIND_UNSUPPORTED, Code.MODEL_MISSING})
+"""Codes that say nothing about the image at hand: no other image would fare better."""
+
 Asking = Callable[["Method", Asked], Answer]
 """What is scored: the method itself, one of its stages, or a baseline."""
 
@@ -151,7 +154,7 @@ def _score(
         asked = Asked(item.name, image, text, image_seed(image, prompts, base_seed), truth)
         answer = asking(method, asked)
     except TextsegError as error:
-        if isinstance(error, ConfigError) or error.code is Code.PROMPT_KIND_UNSUPPORTED:
+        if isinstance(error, ConfigError) or error.code in FOR_EVERY_IMAGE:
             raise  # wrong for every image alike: there is nothing to score
         height, width = truth.shape
         answer, reason = refused((height, width), error.code), error.message

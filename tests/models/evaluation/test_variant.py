@@ -157,6 +157,13 @@ def test_a_baseline_says_which_labels_it_used(run):
     assert bound["summary"]["dsc"]["mean"] > 0.8
 
 
+def test_a_baseline_whose_weights_nobody_gave_is_not_available_and_no_row_of_zeros(run, bench, tmp_path):
+    others = read_labelled(open_dataset(dataset(tmp_path / "others")).items)
+    row = run(Variant("universeg", baseline="universeg", shots=1), replace(bench, support=others))
+    assert row.report is None
+    assert "UniverSeg" in row.reason
+
+
 def test_a_few_shot_baseline_without_enough_labelled_images_is_not_available(run, bench, tmp_path):
     few = Variant("few", baseline="self-prompt-sam", shots=4)
     assert "needs 4 labelled images" in run(few).reason
