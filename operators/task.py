@@ -121,6 +121,12 @@ class Task(Frozen):
     priority: Annotated[int, Field(ge=1, le=100)] = 50
     seed: int = 0
 
+    @model_validator(mode="after")
+    def _is_preset(self) -> Self:
+        if self.mode == "released" and self.method != "medclip-sam-v2":
+            raise ValueError(f"method {self.method} has no mode released, only medclip-sam-v2 has")
+        return self
+
 
 PROMPTED = CodedConcept(value="PROMPTED", scheme="99TEXTSEG", meaning="Structure named by a text prompt")
 """Category of what is asked for in free words: an SCT code would claim more than is known."""

@@ -1,0 +1,22 @@
+"""A task names a preset that there is."""
+
+import itertools
+from typing import get_args
+
+import pytest
+from pydantic import ValidationError
+
+from models.presets import PRESETS
+from operators.task import Task, prompt_task
+
+METHODS, MODES = (get_args(Task.model_fields[field].annotation) for field in ("method", "mode"))
+
+
+@pytest.mark.parametrize(("method", "mode"), itertools.product(METHODS, MODES))
+def test_a_task_takes_every_preset_and_nothing_else(method: str, mode: str) -> None:
+    values = {**prompt_task("the liver").model_dump(), "method": method, "mode": mode}
+    if (method, mode) in PRESETS:
+        assert Task.model_validate(values).mode == mode
+    else:
+        with pytest.raises(ValidationError, match="no mode released"):
+            Task.model_validate(values)
