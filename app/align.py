@@ -14,15 +14,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.config import Config
+from models.align.folds import SHIPPED_WITHOUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from models.align.features import Features
     from models.evaluation.report import Heading
-
-SHIPPED_WITHOUT = 5
-"""The fold that the shipped head never saw."""
 
 TASKS = {"breast_ultrasound": "breast-mass", "brain_mr": "brain-tumour", "chest_xray": "chest-lungs"}
 """The task whose prompts are asked of each set."""

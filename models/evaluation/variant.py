@@ -16,6 +16,7 @@ from models.evaluation.dataset import Dataset, Item
 from models.evaluation.metrics import Mask
 from models.evaluation.report import Heading, build, write
 from models.evaluation.run import Asked, Asking, Prompts, Scored, evaluate
+from models.masks.components import EIGHT
 from models.prompts import prompt_set, prompt_sets
 from models.prompts.sets import OF_SUBTYPES
 
@@ -304,7 +305,7 @@ def half(mask: Mask, side: str) -> Mask:
     """
     from scipy.ndimage import center_of_mass, label
 
-    labelled, count = label(mask, np.ones((3, 3)))
+    labelled, count = label(mask, EIGHT)
     kept = np.zeros_like(mask)
     for index in range(1, count + 1):
         one = labelled == index

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from models.contracts import Image
+from models.masks.components import EIGHT
 from models.segmenters.prompts import tight_box
 
 Crop = Literal["crop", "expand", "box", "reverse-box", "contour"]
@@ -62,9 +63,8 @@ def crop(image: Image, mask: npt.NDArray[np.bool_], variant: Crop, pad: int, bac
 
 def contours(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return the outline of a mask (H, W), three pixels wide, around its holes as well."""
-    eight = np.ones((3, 3), np.bool_)
     outline: npt.NDArray[np.bool_] = ndimage.binary_dilation(
-        mask & ~ndimage.binary_erosion(mask, eight), eight
+        mask & ~ndimage.binary_erosion(mask, EIGHT), EIGHT
     )
     return outline
 

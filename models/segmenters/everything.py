@@ -22,10 +22,10 @@ from segment_anything.utils.amg import (
 from torchvision.ops import nms
 
 from models.contracts import Image, Point, PromptableSegmenter, VisualPrompt
+from models.masks.components import EIGHT
 from models.placement import Box
 
 Mask = npt.NDArray[np.bool_]
-EIGHT = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True)
