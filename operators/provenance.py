@@ -82,10 +82,6 @@ class Provenance:
             }
         )
 
-    def tracking_uid(self, series_instance_uid: str, label: str) -> str:
-        """Return the UID under which re-runs, whatever their version, find the same finding again."""
-        return own_uid({"tracking": series_instance_uid, "task": self.task.name, "label": label})
-
     def series_description(self, kind: str, review: bool = False) -> str:
         """Return ``AI <task> [REVIEW] <kind> - NOT FOR DIAGNOSTIC USE (replaces hh:mm)``.
 

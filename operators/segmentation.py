@@ -21,6 +21,7 @@ from operators.provenance import REVIEW_ENTROPY_BITS, Provenance
 from operators.references import picture_source, volume_sources
 from operators.slices import Slice
 from operators.stack import ImageStack, PictureStack, VolumeStack
+from operators.tracking import tracking_of
 
 _COLOURS = ((255, 99, 71), (64, 160, 255), (255, 200, 0), (80, 220, 100), (200, 110, 255), (0, 210, 210))
 Masks = Callable[[Dataset], BoolArray]
@@ -88,7 +89,7 @@ def _build(
             source_images=sources,
             pixel_array=np.asarray(pixels, dtype=np.uint8),
             segmentation_type="LABELMAP" if labelled else "BINARY",
-            segment_descriptions=_segments(stack, provenance, window_rule),
+            segment_descriptions=_segments(stack, stack.planes[findings[0].plane], provenance, window_rule),
             content_description=f"{provenance.task.method}, bundle {provenance.bundle}"[:64],
             content_label="TEXTSEG",
             omit_empty_frames=True,
@@ -155,7 +156,9 @@ def needs_review(findings: Sequence[PlaneFinding]) -> bool:
     return uncertainty is not None and uncertainty > REVIEW_ENTROPY_BITS
 
 
-def _segments(stack: ImageStack, provenance: Provenance, window_rule: str) -> list[SegmentDescription]:
+def _segments(
+    stack: ImageStack, plane: Slice, provenance: Provenance, window_rule: str
+) -> list[SegmentDescription]:
     """Return one description per target, with the algorithm and all its settings (PS3.3 C.8.20.4)."""
     algorithm = hd.AlgorithmIdentificationSequence(
         name=f"{provenance.task.method} ({provenance.task.mode})",
@@ -165,7 +168,7 @@ def _segments(stack: ImageStack, provenance: Provenance, window_rule: str) -> li
     )
     algorithm[0].AlgorithmParameters = provenance.record(window_rule)
     source = stack.planes[0].instance.header
-    series = stack.series.series_instance_uid
+    tracked = [tracking_of(stack, plane, provenance.task, target) for target in provenance.task.targets]
     return [
         SegmentDescription(
             segment_number=number,
@@ -174,12 +177,14 @@ def _segments(stack: ImageStack, provenance: Provenance, window_rule: str) -> li
             segmented_property_type=concept_of(target.segment.type, source),
             algorithm_type="AUTOMATIC",
             algorithm_identification=algorithm,
-            tracking_uid=provenance.tracking_uid(series, target.segment.label),
-            tracking_id=f"{provenance.task.name}/{target.segment.label}",
+            tracking_uid=tracking.uid,
+            tracking_id=tracking.identifier,
             anatomic_regions=[concept_of(target.segment.region, source)] if target.segment.region else None,
             display_color=hd.color.CIELabColor.from_rgb(*_COLOURS[(number - 1) % len(_COLOURS)]),
         )
-        for number, target in enumerate(provenance.task.targets, start=1)
+        for number, (target, tracking) in enumerate(
+            zip(provenance.task.targets, tracked, strict=True), start=1
+        )
     ]
 
 
