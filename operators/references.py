@@ -47,7 +47,7 @@ def picture_source(plane: Slice) -> tuple[Dataset, tuple[float, float]]:
     A frame of a multi-frame object is presented as a single image; the writers put its frame number into
     every reference.
     """
-    source = _base(plane)
+    source = image_header(plane)
     if plane.instance.frames > 1:
         source.SOPClassUID = UltrasoundImageStorage
     spacing = picture_spacing(plane) or (1.0, 1.0)
@@ -86,8 +86,8 @@ def filled_in(stack: ImageStack) -> tuple[str, ...]:
     return tuple(sorted(absent))
 
 
-def _base(plane: Slice) -> Dataset:
-    """Return what every source header needs; identity is blank here and copied verbatim into the result."""
+def image_header(plane: Slice) -> Dataset:
+    """Return what every header of an image needs; identity is blank and copied verbatim into the result."""
     instance = plane.instance
     source = Dataset()
     for keyword in _TYPE_2:
@@ -106,7 +106,7 @@ def _base(plane: Slice) -> Dataset:
 
 
 def _plane_source(plane: Slice, first: Slice, stack: VolumeStack) -> Dataset:
-    source = _base(plane)
+    source = image_header(plane)
     source.FrameOfReferenceUID = frame_of_reference_uid(first)
     source.PositionReferenceIndicator = tags.text(first.instance.header, "PositionReferenceIndicator")
     source.ImagePositionPatient = decimals(plane.position or ())
@@ -121,7 +121,7 @@ def _multiframe_source(stack: VolumeStack) -> Dataset:
     """Return the header of a multi-frame volume, its frames in the order of the file."""
     first = stack.planes[0]
     model = _plane_source(first, first, stack)
-    source = _base(first)
+    source = image_header(first)
     source.FrameOfReferenceUID = model.FrameOfReferenceUID
     source.PositionReferenceIndicator = model.PositionReferenceIndicator
     source.NumberOfFrames = len(stack.planes)

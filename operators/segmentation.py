@@ -133,6 +133,11 @@ def label_map(
     return np.where(masks.any(axis=0), numbers, 0).astype(dtype)
 
 
+def picture_frame(finding: PlaneFinding, target: int) -> int:
+    """Return the number (from 1) of the frame that shows ``target`` in the BINARY SEG of a picture."""
+    return 1 + sum(bool(mask.any()) for mask in finding.masks[:target])
+
+
 def _overlap(finding: PlaneFinding) -> bool:
     return bool((finding.masks.sum(axis=0, dtype=np.uint16) > 1).any())
 
@@ -161,7 +166,7 @@ def _segments(
 ) -> list[SegmentDescription]:
     """Return one description per target, with the algorithm and all its settings (PS3.3 C.8.20.4)."""
     algorithm = hd.AlgorithmIdentificationSequence(
-        name=f"{provenance.task.method} ({provenance.task.mode})",
+        name=provenance.algorithm,
         family=codes.DCM.ArtificialIntelligence,
         version=provenance.software_version,
         source=MANUFACTURER,

@@ -66,6 +66,11 @@ class PictureStack:
 ImageStack: TypeAlias = VolumeStack | PictureStack
 
 
+def window_rule(stack: ImageStack) -> str:
+    """Return by which rule a stack's values became what was judged."""
+    return stack.window.rule if isinstance(stack, VolumeStack) else "a window for each picture"
+
+
 def build_stack(series: Series, window: str = "auto") -> ImageStack:
     """Pass a series through the gate and make its stack.
 

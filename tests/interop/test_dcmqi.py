@@ -9,10 +9,11 @@ import pytest
 import SimpleITK
 
 from operators.parametric_map import parametric_map
-from operators.quantity import ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY
+from operators.quantity import ENTROPY
 from operators.segmentation import volume_segmentation
 from operators.stack import build_stack
 from operators.study import read_folder
+from tests.interop.objects import QUANTITIES, stack_of
 from tests.operators.results import asymmetric, mask_volume, points_of, provenance
 from tests.operators.synthetic import enhanced, volume
 
@@ -20,7 +21,6 @@ BIN = Path(sys.executable).parent
 
 pytestmark = pytest.mark.skipif(not (BIN / "segimage2itkimage").exists(), reason="dcmqi is not installed")
 
-QUANTITIES = (ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY)
 LAYOUTS = {
     "axial": {},
     "oblique": {"row": (0.96, 0.28, 0.0), "column": (-0.28, 0.96, 0.0)},
@@ -73,12 +73,20 @@ def test_a_segmentation_is_the_same_set_of_points(stack, tmp_path):
     assert points_of(voxels > 0, affine) == points_of(mask_volume(stack, findings), stack.grid.affine)
 
 
+def test_a_parametric_map_has_the_same_values_at_the_same_points(stack, tmp_path):
+    _same_values(stack, ENTROPY, tmp_path)
+
+
 @pytest.mark.parametrize("quantity", QUANTITIES, ids=lambda quantity: quantity.label)
-def test_a_parametric_map_has_the_same_values_at_the_same_points(stack, tmp_path, quantity):
+def test_every_quantity_is_read(quantity, tmp_path):
+    _same_values(stack_of("MR", tmp_path / "in"), quantity, tmp_path)
+
+
+def _same_values(stack, quantity, folder):
     findings = asymmetric(stack)
     maps = [plane.entropy_map for plane in findings.planes]
     result = parametric_map(stack, quantity, maps, provenance())
-    voxels, affine = read_by_dcmqi("paramap2itkimage", result, tmp_path)
+    voxels, affine = read_by_dcmqi("paramap2itkimage", result, folder)
     whole = np.zeros(stack.grid.shape, dtype=np.float32)
     for finding in findings.planes:
         whole[finding.plane] = finding.full_entropy(*stack.grid.shape[1:])

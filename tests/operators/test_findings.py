@@ -3,7 +3,7 @@
 import pytest
 
 from models.errors import Code
-from operators.findings import LAST_FIRST, Findings
+from operators.findings import LAST_FIRST, REASONS, Findings
 
 ENDS = (Code.TARGET_ABSENT, *LAST_FIRST)
 
@@ -20,3 +20,7 @@ def test_a_code_of_a_later_stage_says_more_than_an_absent_target(code: Code) -> 
 
 def test_a_mask_that_stayed_empty_says_more_than_a_choice_that_was_not_made() -> None:
     assert Findings((), ((Code.MARGIN_LOW, 2), (Code.NO_MASK, 1))).code is Code.NO_MASK
+
+
+def test_every_code_of_a_stack_without_a_finding_is_explained_to_people() -> None:
+    assert set(REASONS) == set(ENDS)
