@@ -215,7 +215,7 @@ def _outcome(record: RunRecord, series_instance_uid: str, task: Task) -> TaskOut
     if any(spacing is None for spacing in spacings):
         return replace(outcome, area_px=findings.pixels)
     areas = (
-        int(plane.masks.any(axis=0).sum()) * spacing[0] * spacing[1]
+        plane.covered * spacing[0] * spacing[1]
         for plane, spacing in zip(found, spacings, strict=True)
         if spacing is not None
     )

@@ -29,91 +29,136 @@ FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class PlaneMap:
-    """A quantity on one plane of a stack, cropped: pixel (0, 0) of ``values`` lies at (``top``, ``left``).
+class Patch:
+    """A part of a plane: pixel (0, 0) of ``values``, (h, w) float32, lies at (``top``, ``left``)."""
 
-    ``values`` is (h, w) float32; everything outside is 0. ``plane`` is the index in the stack.
-    """
-
-    plane: int
     top: int
     left: int
     values: FloatArray
 
     @property
-    def bottom(self) -> int:
-        """Row after the last one."""
-        return self.top + int(self.values.shape[0])
+    def place(self) -> tuple[slice, slice]:
+        """The rows and columns of the plane that it covers."""
+        height, width = self.values.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneMap:
+    """A quantity on one plane: where ``patches`` meet the largest value counts, outside all of them 0.
+
+    ``plane`` is the index in the stack; at least one patch is not empty.
+    """
+
+    plane: int
+    patches: tuple[Patch, ...]
+
+    def full(self, rows: int, columns: int) -> FloatArray:
+        """Return the quantity on the whole plane, (rows, columns)."""
+        whole = np.zeros((rows, columns), dtype=np.float32)
+        for patch in self.patches:
+            here = whole[patch.place]
+            np.maximum(here, patch.values, out=here)
+        return whole
 
     @property
-    def right(self) -> int:
-        """Column after the last one."""
-        return self.left + int(self.values.shape[1])
+    def box(self) -> tuple[slice, slice]:
+        """The rows and columns that hold all patches."""
+        places = [patch.place for patch in self.patches if patch.values.size]
+        return (
+            slice(min(rows.start for rows, _ in places), max(rows.stop for rows, _ in places)),
+            slice(min(columns.start for _, columns in places), max(columns.stop for _, columns in places)),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TargetFinding:
+    """Mask and entropy (bits) of one target on one plane, (h, w), cropped to the rectangle that holds both.
+
+    Pixel (0, 0) lies at (``top``, ``left``); a target of which there is nothing has arrays of (0, 0).
+    """
+
+    top: int
+    left: int
+    mask: BoolArray
+    entropy: FloatArray
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels of the mask."""
+        return int(np.count_nonzero(self.mask))
+
+    @property
+    def mask_entropy(self) -> float:
+        """Sum of the entropy over the mask."""
+        return float(self.entropy[self.mask].sum(dtype=np.float64))
+
+    @property
+    def patch(self) -> Patch:
+        """The entropy as a part of its plane."""
+        return Patch(self.top, self.left, self.entropy)
 
 
 @dataclass(frozen=True, eq=False)
 class PlaneFinding:
-    """Masks and entropy of one plane, cropped to the rectangle that holds them.
+    """Everything found on one plane, target by target.
 
-    ``masks`` is (targets, h, w) bool, ``entropy`` (h, w) float32: the largest over the targets in bits; pixel
-    (0, 0) of both lies at (``top``, ``left``) of the plane. ``mask_entropy`` is, per target, the sum of its
-    own entropy over its own mask. Entropies of the targets are not kept apart: hundreds of planes stay in
-    memory until the last one is judged. ``plane`` is the index in the stack, ``window`` the rule by which
-    its values became the image that was judged.
+    Every target is cropped for itself, because hundreds of planes stay in memory until the last one is
+    judged. ``plane`` is the index in the stack, ``window`` the rule by which its values became the image that
+    was judged.
     """
 
     plane: int
     window: str
-    top: int
-    left: int
-    masks: BoolArray
-    entropy: FloatArray
-    mask_entropy: tuple[float, ...]
+    targets: tuple[TargetFinding, ...]
 
     @property
     def found(self) -> bool:
         """Whether any target has a pixel here."""
-        return bool(self.masks.any())
+        return any(target.mask.any() for target in self.targets)
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels of all masks; one of several targets counts several times."""
+        return sum(target.pixels for target in self.targets)
+
+    @property
+    def covered(self) -> int:
+        """Number of pixels that belong to at least one target."""
+        rows, columns = self.entropy_map.box
+        return int(self.full_masks(rows.stop, columns.stop).any(axis=0).sum())
 
     def full_masks(self, rows: int, columns: int) -> BoolArray:
         """Return the masks on the whole plane, (targets, rows, columns)."""
-        whole = np.zeros((len(self.masks), rows, columns), dtype=np.bool_)
-        whole[:, self.top : self.bottom, self.left : self.right] = self.masks
+        whole = np.zeros((len(self.targets), rows, columns), dtype=np.bool_)
+        for target, mask in zip(self.targets, whole, strict=True):
+            mask[target.patch.place] = target.mask
         return whole
+
+    def full_entropy(self, rows: int, columns: int) -> FloatArray:
+        """Return the largest entropy over the targets on the whole plane, (rows, columns) in bits."""
+        return self.entropy_map.full(rows, columns)
 
     @property
     def entropy_map(self) -> PlaneMap:
         """The entropy as a Parametric Map takes it."""
-        return PlaneMap(self.plane, self.top, self.left, self.entropy)
-
-    def full_entropy(self, rows: int, columns: int) -> FloatArray:
-        """Return the largest entropy over the targets on the whole plane, (rows, columns) in bits."""
-        whole = np.zeros((rows, columns), dtype=np.float32)
-        whole[self.top : self.bottom, self.left : self.right] = self.entropy
-        return whole
-
-    @property
-    def bottom(self) -> int:
-        """Row after the last one."""
-        return self.top + int(self.masks.shape[1])
-
-    @property
-    def right(self) -> int:
-        """Column after the last one."""
-        return self.left + int(self.masks.shape[2])
+        return PlaneMap(self.plane, tuple(target.patch for target in self.targets))
 
 
 def crop_finding(plane: int, window: str, masks: BoolArray, entropy: FloatArray) -> PlaneFinding | None:
     """Crop (targets, rows, columns) masks and entropy to what matters; None when nothing does."""
-    floored = np.where(entropy >= ENTROPY_FLOOR_BITS, entropy, np.float32(0))
-    matters: BoolArray = np.any(masks | (floored > 0), axis=0)
-    if not matters.any():
-        return None
+    floored = np.where(entropy >= ENTROPY_FLOOR_BITS, entropy, np.float32(0)).astype(np.float32)
+    targets = tuple(_crop(mask, own) for mask, own in zip(masks, floored, strict=True))
+    return PlaneFinding(plane, window, targets) if any(target.mask.size for target in targets) else None
+
+
+def _crop(mask: BoolArray, entropy: FloatArray) -> TargetFinding:
+    matters = mask | (entropy > 0)
     rows, columns = np.flatnonzero(matters.any(axis=1)), np.flatnonzero(matters.any(axis=0))
-    box = np.s_[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    masks, floored = masks[box].copy(), floored[box].astype(np.float32)
-    sums = (float(own[mask].sum(dtype=np.float64)) for own, mask in zip(floored, masks, strict=True))
-    return PlaneFinding(plane, window, int(rows[0]), int(columns[0]), masks, floored.max(axis=0), tuple(sums))
+    if not rows.size:
+        return TargetFinding(0, 0, mask[:0, :0].copy(), entropy[:0, :0].copy())
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return TargetFinding(int(rows[0]), int(columns[0]), mask[box].copy(), entropy[box].copy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,10 +185,11 @@ class Findings:
     @property
     def pixels(self) -> int:
         """Number of pixels (voxels) that belong to at least one target."""
-        return sum(int(plane.masks.any(axis=0).sum()) for plane in self.planes)
+        return sum(plane.covered for plane in self.planes)
 
 
 def mean_entropy(findings: Sequence[PlaneFinding]) -> float | None:
     """Return the mean entropy in bits over all mask pixels of all targets; None when there is no pixel."""
-    pixels = sum(int(plane.masks.sum()) for plane in findings)
-    return sum(sum(plane.mask_entropy) for plane in findings) / pixels if pixels else None
+    pixels = sum(plane.pixels for plane in findings)
+    entropy = sum(target.mask_entropy for plane in findings for target in plane.targets)
+    return entropy / pixels if pixels else None

@@ -33,8 +33,8 @@ class KeyImage:
 
 def key_images(findings: Sequence[PlaneFinding]) -> tuple[KeyImage, ...]:
     """Return what the rule selects; of planes that are alike, the first. Every finding has a mask."""
-    targets = len(findings[0].masks)
-    areas = [[int(finding.masks[target].sum()) for finding in findings] for target in range(targets)]
+    targets = len(findings[0].targets)
+    areas = [[finding.targets[target].pixels for finding in findings] for target in range(targets)]
     largest = [area.index(max(area)) if any(area) else None for area in areas]
     doubts = [mean_entropy([finding]) or 0.0 for finding in findings]
     doubtful = doubts.index(max(doubts))

@@ -37,25 +37,25 @@ class Measurements:
 
 def measure_volume(stack: VolumeStack, findings: Findings, target: int) -> Measurements | None:
     """Measure what ``target`` covers in a volume; None when that is nothing."""
-    planes = [plane for plane in findings.found if plane.masks[target].any()]
-    if not planes:
+    parts = [part for plane in findings.planes if (part := plane.targets[target]).pixels]
+    if not parts:
         return None
-    pixels = sum(int(plane.masks[target].sum()) for plane in planes)
+    pixels = sum(part.pixels for part in parts)
     spacing = stack.grid.spacing[1:]
     return Measurements(
         pixels,
         pixels * stack.grid.voxel_ml,
         None,
-        max(longest_diameter(plane.masks[target], spacing) for plane in planes),
+        max(longest_diameter(part.mask, spacing) for part in parts),
         True,
-        sum(plane.mask_entropy[target] for plane in planes) / pixels,
+        sum(part.mask_entropy for part in parts) / pixels,
     )
 
 
 def measure_picture(stack: PictureStack, finding: PlaneFinding, target: int) -> Measurements | None:
     """Measure what ``target`` covers in one picture; None when that is nothing."""
-    mask = finding.masks[target]
-    pixels = int(mask.sum())
+    part = finding.targets[target]
+    pixels = part.pixels
     if pixels == 0:
         return None
     spacing = picture_spacing(stack.planes[finding.plane])
@@ -63,9 +63,9 @@ def measure_picture(stack: PictureStack, finding: PlaneFinding, target: int) -> 
         pixels,
         None,
         pixels * spacing[0] * spacing[1] if spacing else None,
-        longest_diameter(mask, spacing or (1.0, 1.0)),
+        longest_diameter(part.mask, spacing or (1.0, 1.0)),
         spacing is not None,
-        finding.mask_entropy[target] / pixels,
+        part.mask_entropy / pixels,
     )
 
 

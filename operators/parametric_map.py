@@ -91,26 +91,21 @@ Box = tuple[slice, slice, slice]
 
 
 def _bounding_box(maps: Sequence[PlaneMap]) -> Box:
+    boxes = [plane.box for plane in maps]
     return (
         slice(maps[0].plane, maps[-1].plane + 1),
-        slice(min(plane.top for plane in maps), max(plane.bottom for plane in maps)),
-        slice(min(plane.left for plane in maps), max(plane.right for plane in maps)),
+        slice(min(rows.start for rows, _ in boxes), max(rows.stop for rows, _ in boxes)),
+        slice(min(columns.start for _, columns in boxes), max(columns.stop for _, columns in boxes)),
     )
 
 
 def _cropped(maps: Sequence[PlaneMap], box: Box) -> Callable[[int], FloatArray]:
     """Return the function that makes frame ``index`` of the box, (rows, columns) float32."""
     by_frame = {plane.plane - box[0].start: plane for plane in maps}
-    rows, columns = box[1].stop - box[1].start, box[2].stop - box[2].start
 
     def frame(index: int) -> FloatArray:
-        pixels = np.zeros((rows, columns), dtype=np.float32)
-        plane = by_frame.get(index)
-        if plane is not None:
-            top, left = plane.top - box[1].start, plane.left - box[2].start
-            height, width = plane.values.shape
-            pixels[top : top + height, left : left + width] = plane.values
-        return pixels
+        plane = by_frame.get(index, PlaneMap(index, ()))
+        return plane.full(box[1].stop, box[2].stop)[box[1], box[2]]
 
     return frame
 

@@ -25,7 +25,7 @@ class SecondaryCaptureWriterOperator(WriterOperator):
         if not findings.found:
             return ()
         if isinstance(stack, VolumeStack):
-            largest = max(findings.found, key=lambda plane: int(plane.masks.sum()))
+            largest = max(findings.found, key=lambda plane: plane.pixels)
             return (largest,) if self.asks_for("sc") else ()
         unwritten = findings.found[self.limit :]
         self.record.unwritten.extend(stack.planes[plane.plane].reference for plane in unwritten)

@@ -42,7 +42,7 @@ def volume_segmentation(stack: VolumeStack, findings: Findings, provenance: Prov
     place = {index: at for at, index in enumerate(order)}
     present = np.zeros((count, len(provenance.prompts)), dtype=np.bool_)
     for finding in findings.found:
-        present[place[finding.plane]] = finding.masks.any(axis=(1, 2))
+        present[place[finding.plane]] = [target.pixels > 0 for target in finding.targets]
     by_reference = {stack.planes[finding.plane].reference: finding for finding in findings.found}
 
     def masks(frame: Dataset) -> BoolArray:
@@ -64,7 +64,7 @@ def picture_segmentation(stack: PictureStack, finding: PlaneFinding, provenance:
     uid = provenance.instance_uid("SEG", [plane.reference], rule)
     source, spacing = picture_source(plane)
     whole = finding.full_masks(plane.instance.rows, plane.instance.columns)
-    present = np.array([[mask.any() for mask in whole]])
+    present = np.array([[target.pixels > 0 for target in finding.targets]])
     result = _build(stack, (finding,), provenance, uid, rule, [source], present, lambda _: whole)
     _place_picture(result, spacing)
     refer_to_frame(result, plane)
@@ -101,7 +101,8 @@ def _build(
             put_run_lengths(result, _label_frames(result, masks))
         else:
             put_bits(result, _binary_frames(result, masks))
-            result.SegmentsOverlap = "YES" if any(_overlap(finding) for finding in findings) else "NO"
+            overlap = any(finding.covered < finding.pixels for finding in findings)
+            result.SegmentsOverlap = "YES" if overlap else "NO"
         _describe(result, stack, provenance)
         fix_dimension_uid(result, uid)
         concepts = [item for segment in result.SegmentSequence for item in _property_codes(segment)]
@@ -129,17 +130,15 @@ def label_map(
 
     A pixel that several targets claim belongs to the one that the task lists first.
     """
-    numbers = np.argmax(masks, axis=0) + 1
-    return np.where(masks.any(axis=0), numbers, 0).astype(dtype)
+    labels = np.zeros(masks.shape[1:], dtype=dtype)
+    for index in reversed(range(len(masks))):
+        labels[masks[index]] = index + 1
+    return labels
 
 
 def picture_frame(finding: PlaneFinding, target: int) -> int:
     """Return the number (from 1) of the frame that shows ``target`` in the BINARY SEG of a picture."""
-    return 1 + sum(bool(mask.any()) for mask in finding.masks[:target])
-
-
-def _overlap(finding: PlaneFinding) -> bool:
-    return bool((finding.masks.sum(axis=0, dtype=np.uint16) > 1).any())
+    return 1 + sum(before.pixels > 0 for before in finding.targets[:target])
 
 
 def _drop_background(result: Dataset) -> None:

@@ -1,9 +1,13 @@
-"""Why nothing was found in a stack, in one code."""
+"""Why nothing was found in a stack, in one code; and what is kept of what was found."""
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from models.errors import Code
-from operators.findings import LAST_FIRST, REASONS, Findings
+from operators.findings import ENTROPY_FLOOR_BITS, LAST_FIRST, REASONS, Findings, crop_finding
 
 ENDS = (Code.TARGET_ABSENT, *LAST_FIRST)
 
@@ -24,3 +28,32 @@ def test_a_mask_that_stayed_empty_says_more_than_a_choice_that_was_not_made() ->
 
 def test_every_code_of_a_stack_without_a_finding_is_explained_to_people() -> None:
     assert set(REASONS) == set(ENDS)
+
+
+planes = arrays(np.bool_, (2, 5, 6))
+entropies = arrays(np.float32, (2, 5, 6), elements=st.floats(0, 1, width=32))
+
+
+@given(planes, entropies)
+def test_cropping_loses_no_mask_and_no_entropy_above_the_floor(masks, entropy) -> None:
+    finding = crop_finding(3, "w", masks, entropy)
+    floored = np.where(entropy >= ENTROPY_FLOOR_BITS, entropy, 0)
+    if finding is None:
+        assert not masks.any()
+        assert not floored.any()
+        return
+    np.testing.assert_array_equal(finding.full_masks(5, 6), masks)
+    np.testing.assert_array_equal(finding.full_entropy(5, 6), floored.max(axis=0))
+    assert (finding.pixels, finding.covered) == (masks.sum(), masks.any(axis=0).sum())
+    assert finding.found == masks.any()
+    for target, mask, own in zip(finding.targets, masks, floored, strict=True):
+        assert target.mask_entropy == pytest.approx(own[mask].sum(), abs=1e-5)
+
+
+def test_targets_far_apart_are_not_kept_as_one_large_rectangle() -> None:
+    masks = np.zeros((2, 100, 100), dtype=np.bool_)
+    masks[0, :3, :3] = masks[1, -3:, -3:] = True
+    finding = crop_finding(0, "w", masks, masks.astype(np.float32))
+    assert finding is not None
+    assert [target.mask.shape for target in finding.targets] == [(3, 3), (3, 3)]
+    assert finding.entropy_map.box == (slice(0, 100), slice(0, 100))

@@ -1,9 +1,7 @@
 """The report says how large and how unsure a finding is, refers to SEG and map, or says "nothing found"."""
 
 import io
-from dataclasses import replace
 
-import numpy as np
 import pydicom
 import pytest
 from highdicom.sr import srread
@@ -75,7 +73,7 @@ def test_a_volume_is_reported_with_its_segment_and_map(tmp_path):
     assert group.referenced_segment.referenced_sop_instance_uid == seg.SOPInstanceUID
     assert group.finding_type == codes.SCT.Liver
     values = {item.name.meaning: (item.value, item.unit.value) for item in group.get_measurements()}
-    pixels = sum(int(plane.masks.sum()) for plane in findings.planes)
+    pixels = sum(plane.pixels for plane in findings.planes)
     assert values["Volume"] == (pytest.approx(pixels * 0.0024, abs=1e-3), "cm3")
     assert values["Long axis"][1] == "mm"
     (uncertainty,) = group.get_measurements(ENTROPY.concept)
@@ -122,7 +120,7 @@ def test_each_picture_with_a_segmentation_has_a_group_with_its_area(tmp_path):
     assert referenced == [one.SOPInstanceUID for one in objects[:2]]
     for group, finding in zip(groups, findings.planes, strict=False):
         (area,) = group.get_measurements(codes.SCT.Area)
-        assert area.value == pytest.approx(int(finding.masks.sum()) * 0.04, abs=0.01)
+        assert area.value == pytest.approx(finding.pixels * 0.04, abs=0.01)
 
 
 def test_pictures_without_spacing_are_counted_in_pixels(tmp_path):
@@ -132,7 +130,7 @@ def test_pictures_without_spacing_are_counted_in_pixels(tmp_path):
     report = read_back(measurement_report(stack, findings, made, written))
     (group,) = report.content.get_planar_roi_measurement_groups()
     (count,) = group.get_measurements(PIXEL_COUNT)
-    assert (count.value, count.unit.value) == (int(findings.planes[0].masks.sum()), "{pixels}")
+    assert (count.value, count.unit.value) == (findings.planes[0].pixels, "{pixels}")
     source = next(
         item for item in group[0].ContentSequence if item.name == codes.DCM.SourceImageForSegmentation
     )
@@ -198,7 +196,7 @@ def test_of_two_targets_the_absent_one_is_said_to_be_absent(tmp_path):
     stack, made = stack_of(tmp_path), provenance(two_targets())
     findings = asymmetric(stack, targets=2)
     for plane in findings.planes:
-        plane.masks[1] = False
+        plane.targets[1].mask[:] = False
     _, written = results_of(stack, findings, made)
     report = read_back(measurement_report(stack, findings, made, written))
     (found,) = report.content.get_volumetric_roi_measurement_groups()
@@ -246,11 +244,9 @@ def test_a_prompt_that_the_character_set_cannot_hold_is_escaped(tmp_path):
 def test_a_result_with_much_disagreement_asks_for_review(tmp_path):
     volume(tmp_path)
     stack, made = stack_of(tmp_path), provenance()
-    doubted = tuple(
-        replace(plane, mask_entropy=(0.9 * np.count_nonzero(plane.masks),))
-        for plane in asymmetric(stack).planes
-    )
-    findings = Findings(doubted, ())
+    findings = asymmetric(stack)
+    for target in (target for plane in findings.planes for target in plane.targets):
+        target.entropy[target.mask] = 0.9
     _, written = results_of(stack, findings, made)
     report = measurement_report(stack, findings, made, written)
     assert report.SeriesDescription == "AI liver [REVIEW] SR - NOT FOR DIAGNOSTIC USE"

@@ -75,7 +75,7 @@ def test_a_segment_of_a_volume_has_a_volume(tmp_path):
     findings = asymmetric(stack, targets=2)
     measured = [measure_volume(stack, findings, target) for target in (0, 1)]
     for target, found in enumerate(measured):
-        pixels = sum(int(plane.masks[target].sum()) for plane in findings.planes)
+        pixels = sum(plane.targets[target].pixels for plane in findings.planes)
         assert (found.pixels, found.area_mm2, found.in_mm) == (pixels, None, True)
         assert found.volume_ml == pytest.approx(pixels * 2.5 * 0.8 * 1.2 / 1000)
     # the longest slice has 21 columns of 1.2 mm in 9 rows of 0.8 mm
@@ -89,7 +89,7 @@ def test_uncertainty_is_the_mean_over_the_segments_own_mask():
     entropy = np.zeros((2, 4, 4), dtype=np.float32)
     entropy[0], entropy[1] = 0.25, 0.75
     found = crop_finding(0, "w", mask, entropy)
-    assert found.mask_entropy == (1.0, 3.0)
+    assert [target.mask_entropy for target in found.targets] == [1.0, 3.0]
 
 
 def test_an_absent_target_is_not_measured(tmp_path):
@@ -97,7 +97,7 @@ def test_an_absent_target_is_not_measured(tmp_path):
     stack = stack_of(tmp_path)
     findings = asymmetric(stack, targets=2)
     for plane in findings.planes:
-        plane.masks[1] = False
+        plane.targets[1].mask[:] = False
     assert measure_volume(stack, findings, 1) is None
     assert measure_volume(stack, Findings((), ()), 0) is None
 
@@ -107,7 +107,7 @@ def test_a_picture_has_an_area_where_its_spacing_is_known(tmp_path):
     finding = asymmetric(stack, (0,)).planes[0]
     found = measure_picture(stack, finding, 0)
     assert (found.volume_ml, found.in_mm) == (None, True)
-    assert found.area_mm2 == pytest.approx(int(finding.masks[0].sum()) * 0.04)
+    assert found.area_mm2 == pytest.approx(finding.targets[0].pixels * 0.04)
 
 
 def test_a_picture_without_spacing_has_pixels(tmp_path):

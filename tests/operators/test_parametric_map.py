@@ -7,7 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from operators.findings import ENTROPY_FLOOR_BITS, PlaneMap, crop_finding
+from operators.findings import ENTROPY_FLOOR_BITS, Patch, PlaneMap, crop_finding
 from operators.parametric_map import entropy_map, parametric_map
 from operators.quantity import ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY
 from operators.stack import build_stack
@@ -64,7 +64,7 @@ def test_frames_are_stored_ascending_along_the_slice_normal(tmp_path, layout):
     assert [frame.FrameContentSequence[0].DimensionIndexValues for frame in frames] == [1, 2, 3]
     first = findings.planes[0]
     assert read.pixel_array.dtype == np.float32
-    assert read.pixel_array[0].max() == first.entropy.max()
+    assert read.pixel_array[0].max() == first.targets[0].entropy.max()
     assert read.pixel_array[1].max() == 0
 
 
@@ -126,7 +126,7 @@ def test_every_quantity_is_coded_labelled_and_declared(tmp_path, quantity, schem
     volume(tmp_path)
     (series,) = read_folder(tmp_path).series
     stack = build_stack(series)
-    maps = [PlaneMap(plane, 3, 5, np.full((4, 6), 0.5, dtype=np.float32)) for plane in (1, 2)]
+    maps = [PlaneMap(plane, (Patch(3, 5, np.full((4, 6), 0.5, dtype=np.float32)),)) for plane in (1, 2)]
     buffer = io.BytesIO()
     parametric_map(stack, quantity, maps, provenance()).save_as(buffer, enforce_file_format=True)
     read = hd.imread(io.BytesIO(buffer.getvalue()))
@@ -146,7 +146,7 @@ def test_maps_of_two_quantities_are_two_objects_in_two_series(tmp_path):
     volume(tmp_path)
     (series,) = read_folder(tmp_path).series
     stack = build_stack(series)
-    maps = [PlaneMap(1, 3, 5, np.full((4, 6), 0.5, dtype=np.float32))]
+    maps = [PlaneMap(1, (Patch(3, 5, np.full((4, 6), 0.5, dtype=np.float32)),))]
     made = [parametric_map(stack, quantity, maps, provenance()) for quantity in (ENTROPY, SALIENCY)]
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber"):
         assert made[0][keyword].value != made[1][keyword].value
@@ -167,7 +167,7 @@ def test_cropping_keeps_masks_and_doubt_and_drops_the_rest():
     entropy = np.full((1, 20, 30), ENTROPY_FLOOR_BITS / 2, dtype=np.float32)
     entropy[0, 10, 3] = 0.5
     finding = crop_finding(2, "w", masks, entropy)
-    assert (finding.top, finding.bottom, finding.left, finding.right) == (4, 11, 3, 9)
+    assert finding.entropy_map.box == (slice(4, 11), slice(3, 9))
     np.testing.assert_array_equal(finding.full_masks(20, 30), masks)
     whole = finding.full_entropy(20, 30)
     assert whole[10, 3] == np.float32(0.5)

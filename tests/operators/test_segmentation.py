@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import replace
 
 import highdicom as hd
 import numpy as np
@@ -159,7 +158,9 @@ def test_segments_that_do_not_touch_do_not_overlap(tmp_path):
     stack = stack_of(tmp_path)
     findings = asymmetric(stack, targets=2)
     for plane in findings.planes:
-        plane.masks[1] &= ~plane.masks[0]
+        masks = plane.full_masks(*stack.grid.shape[1:])
+        other = plane.targets[1]
+        other.mask[:] &= ~masks[0][other.patch.place]
     assert volume_segmentation(stack, findings, provenance(two_targets())).SegmentsOverlap == "NO"
 
 
@@ -322,8 +323,8 @@ def test_a_result_with_much_disagreement_asks_for_review(tmp_path):
     volume(tmp_path)
     stack = stack_of(tmp_path)
     findings = asymmetric(stack)
-    doubted = tuple(replace(plane, mask_entropy=(0.9 * int(plane.masks.sum()),)) for plane in findings.planes)
-    findings = replace(findings, planes=doubted)
+    for target in (target for plane in findings.planes for target in plane.targets):
+        target.entropy[target.mask] = 0.9
     result = volume_segmentation(stack, findings, provenance())
     assert result.SeriesDescription == "AI liver [REVIEW] SEG - NOT FOR DIAGNOSTIC USE"
 

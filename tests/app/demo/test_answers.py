@@ -11,7 +11,7 @@ from app.demo import answers
 from app.demo.answers import FOUND, NO_ANSWER, NOTHING_FOUND, Told
 from app.demo.studies import SLICE_DISTANCE_MM, write_studies
 from app.demo.validate import conformance, validator
-from operators.findings import Findings, PlaneFinding
+from operators.findings import Findings, PlaneFinding, TargetFinding
 from operators.parametric_map import entropy_map
 from models.bundles.record import ModelRecord
 from models.errors import Code
@@ -41,7 +41,7 @@ def finding(plane: int) -> PlaneFinding:
     masks = np.zeros((1, HEIGHT, WIDTH), bool)
     masks[0, 5:35, 5:25] = True
     entropy = np.where(masks, np.float32(0.25), np.float32(0.75))
-    return PlaneFinding(plane, "a window", 60, 50, masks, entropy[0], (0.25 * int(masks.sum()),))
+    return PlaneFinding(plane, "a window", (TargetFinding(60, 50, masks[0], entropy[0]),))
 
 
 @pytest.fixture(scope="module")
