@@ -52,14 +52,18 @@ class _Common(TypedDict):
 def measurement_groups(
     stack: ImageStack, findings: Findings, provenance: Provenance, written: Sequence[Written]
 ) -> list[Group]:
-    """Return the groups target by target: one per SEG that shows it, or one that says it was not found."""
+    """Return the groups target by target: one per SEG that shows it, or one that says it was not found.
+
+    A target that only pictures without a SEG show has none.
+    """
     groups: list[Group] = []
     for target in range(len(provenance.task.targets)):
-        if isinstance(stack, VolumeStack):
-            shown = _of_volume(stack, findings, provenance, target, written)
+        if not any(finding.targets[target].pixels for finding in findings.planes):
+            groups.append(_absent(stack, findings, provenance, target))
+        elif isinstance(stack, VolumeStack):
+            groups += _of_volume(stack, findings, provenance, target, written)
         else:
-            shown = _of_pictures(stack, findings, provenance, target, written)
-        groups += shown or [_absent(stack, findings, provenance, target)]
+            groups += _of_pictures(stack, findings, provenance, target, written)
     return groups
 
 
@@ -77,25 +81,20 @@ def _of_volume(
 ) -> list[Group]:
     measured = measure_volume(stack, findings, target)
     maps = [item for item in written if item.kind == "PM"]
-    return [
-        _with_prompt(
-            sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-                referenced_segment=sr.ReferencedSegment(
-                    item.sop_class_uid,
-                    item.sop_instance_uid,
-                    target + 1,
-                    source_series=sr.SourceSeriesForSegmentation(stack.series.series_instance_uid),
-                ),
-                measurements=_numbers(measured, maps),
-                **_common(stack, stack.planes[0], provenance, target, stack.window.rule),
+    groups: list[Group] = []
+    for item in written:
+        if item.kind != "SEG" or measured is None:
+            continue
+        source = sr.SourceSeriesForSegmentation(stack.series.series_instance_uid)
+        group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+            referenced_segment=sr.ReferencedSegment(
+                item.sop_class_uid, item.sop_instance_uid, target + 1, source_series=source
             ),
-            stack,
-            provenance,
-            target,
+            measurements=_numbers(measured, maps),
+            **_common(stack, None, provenance, target, stack.window.rule),
         )
-        for item in written
-        if item.kind == "SEG" and measured is not None
-    ]
+        groups.append(_with_prompt(group, stack, provenance, target))
+    return groups
 
 
 def _of_pictures(
@@ -163,10 +162,8 @@ def _with_prompt(group: Group, stack: ImageStack, provenance: Provenance, target
     return group
 
 
-def _numbers(measured: Measurements | None, maps: Sequence[Written]) -> list[sr.Measurement]:
+def _numbers(measured: Measurements, maps: Sequence[Written]) -> list[sr.Measurement]:
     """Return size, longest diameter and mean uncertainty, the latter with the map it was taken from."""
-    if measured is None:
-        return []
     length = codes.UCUM.Millimeter if measured.in_mm else _PIXELS
     return [
         _size(measured),

@@ -205,6 +205,19 @@ def test_of_two_targets_the_absent_one_is_said_to_be_absent(tmp_path):
     assert texts(absent, COMMENT) == []
 
 
+def test_a_target_that_only_pictures_beyond_the_limit_show_is_not_called_absent(tmp_path):
+    for number in (1, 2):
+        radiograph(tmp_path / f"{number}.dcm", number=number)
+    stack, made = stack_of(tmp_path), provenance(two_targets())
+    findings = asymmetric(stack, (0, 1), targets=2)
+    findings.planes[0].targets[1].mask[:] = False
+    _, written = results_of(stack, findings, made)
+    report = read_back(measurement_report(stack, findings, made, written[:1]))
+    (group,) = report.content.get_planar_roi_measurement_groups()
+    assert group.tracking_identifier == "liver/One"
+    assert report.content.get_image_measurement_groups() == []
+
+
 def test_it_is_complete_unverified_and_of_the_patient(tmp_path):
     volume(tmp_path)
     read = read_back(measurement_report(stack_of(tmp_path), ABSENT, provenance()))
