@@ -7,9 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import Code
-
-ENTROPY_FLOOR_BITS = 0.05
-"""Entropies below this (a mean probability under 0.6 %) are written as 0, so that maps stay small."""
+from models.uncertainty import ENTROPY_FLOOR_BITS
 
 LAST_FIRST = (Code.NO_MASK, Code.NO_COMPONENT, Code.MARGIN_LOW, Code.REGIONS_ALIKE, Code.NO_REGION)
 """Codes with which the method ends after it has judged that the target is there, the last stage's first."""

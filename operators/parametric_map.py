@@ -9,7 +9,8 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from operators.findings import ENTROPY_FLOOR_BITS, Findings, FloatArray
+from models.uncertainty import ENTROPY_FLOOR_BITS
+from operators.findings import Findings, FloatArray
 from operators.identity import MANUFACTURER, PRIVATE_SCHEME, derived_uid, stamp
 from operators.provenance import Provenance
 from operators.references import decimals, volume_sources

@@ -7,7 +7,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from operators.findings import ENTROPY_FLOOR_BITS, crop_finding
+from models.uncertainty import ENTROPY_FLOOR_BITS
+from operators.findings import crop_finding
 from operators.parametric_map import entropy_map
 from operators.stack import build_stack
 from operators.study import read_folder
