@@ -16,9 +16,11 @@ from monai.deploy.conditions import CountCondition  # type: ignore[attr-defined]
 from monai.deploy.core import Application, RuntimeEnv  # type: ignore[attr-defined]
 
 from app.stack_limit import raise_stack_limit
+from models.ensemble.record import EnsembleRecord
 from models.errors import Code, InputError
 from models.method import Method
 from operators.coarse_mask_operator import CoarseMaskOperator
+from operators.ensemble_operator import EnsembleOperator
 from operators.findings import mean_entropy
 from operators.image_stack_operator import ImageStackOperator
 from operators.load_study_operator import LoadStudyOperator
@@ -100,7 +102,7 @@ class TextSegApplication(Application):  # type: ignore[misc]
         super().__init__([])
 
     def compose(self) -> None:
-        """Load study, select series, volume, saliency, coarse mask, SAM, vote, writers."""
+        """Load study, select series, volume, saliency, coarse mask, SAM, ensemble, vote, writers."""
         record, method, task = self.record, self.context.method, self.provenance.task
         prompts = self.provenance.prompts
         limit = max(0, task.max_results_per_study - self.context.results)
@@ -113,7 +115,8 @@ class TextSegApplication(Application):  # type: ignore[misc]
         saliency = SaliencyOperator(self, record, "saliency", method, prompts)
         coarse = CoarseMaskOperator(self, record, "coarse", method)
         sam = SamOperator(self, record, "sam", method)
-        vote = VoteOperator(self, record, "vote", method)
+        ensemble = EnsembleOperator(self, record, "ensemble", method, prompts)
+        vote = VoteOperator(self, record, "vote")
         seg = SegmentationWriterOperator(self, record, "seg", self.provenance, limit)
         pm = ParametricMapWriterOperator(self, record, "pm", self.provenance, limit)
         sc = SecondaryCaptureWriterOperator(self, record, "sc", self.provenance, limit)
@@ -124,7 +127,8 @@ class TextSegApplication(Application):  # type: ignore[misc]
         self.add_flow(planes, saliency, {("plane", "plane")})
         self.add_flow(saliency, coarse, {("saliency", "saliency")})
         self.add_flow(coarse, sam, {("coarse", "coarse")})
-        self.add_flow(sam, vote, {("members", "members")})
+        self.add_flow(sam, ensemble, {("members", "members")})
+        self.add_flow(ensemble, vote, {("votes", "votes")})
         for writer in (seg, pm, sc):
             self.add_flow(volume, writer, {("stack", "stack")})
             self.add_flow(vote, writer, {("findings", "findings")})
@@ -146,7 +150,8 @@ def run_task(
         When the request, the bundle or the preset is wrong, whatever the series.
     """
     output_folder.mkdir(parents=True, exist_ok=True)
-    context = replace(context, method=context.method.using(task.method, task.mode, task.settings))
+    settings = {"ensemble": task.ensemble, **task.settings}
+    context = replace(context, method=context.method.using(task.method, task.mode, settings))
     provenance = provenance_of(task, context)
     with _one_run_at_a_time:
         _prepare_holoscan(input_folder, output_folder)
@@ -161,18 +166,28 @@ def run_task(
 def provenance_of(task: Task, context: RunContext) -> Provenance:
     """Return everything that decides the voxels of a result of ``task``."""
     bundle = context.method.bundle
+    asked = {target.segment.label: context.method.ensemble_for(target.prompts) for target in task.targets}
+    used = tuple(dict.fromkeys(one.model() for one in asked.values() if one is not None))
     return Provenance(
         task=task,
         bundle=bundle.name,
         bundle_version=bundle.version,
         bundle_digest=bundle.digest,
-        models=bundle.models,
+        models=bundle.models + used,
+        voters={label: _voters(one, context.method) for label, one in asked.items()},
         settings=context.method.settings.record(),
         software_version=context.software_version,
         quiet_at=context.quiet_at,
         generation=context.generation,
         replaces=context.replaces,
     )
+
+
+def _voters(ensemble: EnsembleRecord | None, method: Method) -> str:
+    """Return in words whose votes a target's segment and uncertainty are made of."""
+    if ensemble is None:
+        return f"{method.settings.members} paths of the method"
+    return f"{len(ensemble.members)} checkpoints of ensemble {ensemble.name} {ensemble.version}"
 
 
 def _prepare_holoscan(input_folder: Path, output_folder: Path) -> None:

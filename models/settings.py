@@ -76,6 +76,9 @@ class Settings:
     ----------
     members
         Full paths from noise seed to mask; at least 4.
+    ensemble
+        Whether the bundle's checkpoint ensembles answer the prompts that they were trained for, in the place
+        of those members. Tasks say so; a method alone does not use them.
     relevance
         The prompt is absent unless the best tokens are this probable (mean over ``relevance_tokens`` of all).
         Judged where the encoder is calibrated; 0 never says absent.
@@ -84,6 +87,7 @@ class Settings:
     method: str = "medclip-sam-v2"
     mode: str = "recommended"
     members: int = 4
+    ensemble: bool = False
     relevance: float = 0.5
     relevance_tokens: float = 0.01
     saliency: SaliencySettings = field(default_factory=SaliencySettings)

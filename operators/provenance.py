@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from models.bundles.record import ModelRecord
@@ -22,9 +22,10 @@ REVIEW_ENTROPY_BITS = 0.5
 class Provenance:
     """The task, the bundle, the settings and the moment that a result is made of.
 
-    ``settings`` is the effective configuration of the method (JSON-able). ``quiet_at`` is the moment the
-    study became quiet, the only source of dates and times. ``generation`` counts restarts caused by late
-    instances; ``replaces`` is then the "hh:mm" of the result that this one replaces.
+    ``settings`` is the effective configuration of the method (JSON-able). ``voters`` says, by segment label,
+    whose votes decided: the method's own members, or the checkpoints of an ensemble. ``quiet_at`` is the
+    moment the study became quiet, the only source of dates and times. ``generation`` counts restarts caused
+    by late instances; ``replaces`` is then the "hh:mm" of the result that this one replaces.
     """
 
     task: Task
@@ -37,6 +38,7 @@ class Provenance:
     quiet_at: datetime
     generation: int = 0
     replaces: str | None = None
+    voters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def prompts(self) -> tuple[tuple[str, ...], ...]:
@@ -53,6 +55,7 @@ class Provenance:
             "overlap": "each target is decided alone; a voxel may belong to several segments",
             "window": window,
             "threshold": "mean probability over members > 0.5",
+            "voters": dict(self.voters),
             "seed": self.task.seed,
             **self.settings,
         }

@@ -91,7 +91,7 @@ class Destination(Frozen):
 
 
 def _no_preset(settings: dict[str, Any]) -> dict[str, Any]:
-    named = {"method", "mode"} & set(settings)
+    named = {"method", "mode", "ensemble"} & set(settings)
     if named:
         raise ValueError(f"{', '.join(sorted(named))} stands in the task itself, not under settings")
     return settings
@@ -102,7 +102,8 @@ class Task(Frozen):
 
     ``settings`` replaces values of the preset that ``method`` and ``mode`` name. What it may hold is known to
     :mod:`models.settings`, which imports torch: its names are checked by `textseg check-config` and when a
-    worker starts (:mod:`app.task_settings`).
+    worker starts (:mod:`app.task_settings`). ``ensemble`` lets a checkpoint ensemble of the bundle vote,
+    where one was trained for the very prompts of a target.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,19}$")]
@@ -112,6 +113,7 @@ class Task(Frozen):
     method: Literal["medclip-sam-v2", "medclip-sam", "salip"] = "medclip-sam-v2"
     mode: Literal["recommended", "paper", "released"] = "recommended"
     settings: Annotated[dict[str, Any], AfterValidator(_no_preset)] = {}
+    ensemble: bool = True
     window: Literal["auto", "soft-tissue", "lung", "bone", "brain"] = "auto"
     outputs: tuple[OutputKind, ...] = ("seg", "pm")
     destinations: tuple[Destination, ...] = ()

@@ -1,0 +1,131 @@
+"""The checkpoints as members of a vote: from images to mean probability, entropy and mutual information."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from models.contracts import Image
+from models.ensemble.framing import framed, unframed
+from models.ensemble.members import read_member
+from models.ensemble.plan import CONFIGURATION, network_of
+from models.ensemble.predict import EnsemblePrediction, InferenceSettings, predict
+from models.ensemble.record import EnsembleRecord
+from models.placement import Box
+from models.uncertainty import Agreement, entropy
+
+Pixels = npt.NDArray[np.float32]
+
+
+def tempered(probability: Pixels, temperature: float) -> Pixels:
+    """Divide the logit of a probability by a temperature: 1 changes nothing, more is less sure.
+
+    What is above one half stays above it.
+    """
+    bounded = np.clip(probability.astype(np.float64), 1e-6, 1 - 1e-6)
+    logit = np.log(bounded) - np.log1p(-bounded)
+    scaled: Pixels = (1.0 / (1.0 + np.exp(-logit / temperature))).astype(np.float32)
+    return scaled
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """An image of (height, width) = ``size`` as the network sees it: ``pixels`` (1, h, w) float32.
+
+    They are the part of the framed image, ``framed`` = (rows, columns), that begins at ``top`` and ``left``:
+    nnU-Net cuts black borders off.
+    """
+
+    pixels: Tensor
+    top: int
+    left: int
+    framed: tuple[int, int]
+    size: tuple[int, int]
+
+    def seen(self, region: Box) -> Box:
+        """Return a box of the image's pixels in those of ``pixels``."""
+        x0, y0, x1, y1 = region
+        down, right = self.framed[0] / self.size[0], self.framed[1] / self.size[1]
+        rows, columns = self.pixels.shape[1:]
+        return (
+            min(max(0.0, x0 * right - self.left), columns - 1.0),
+            min(max(0.0, y0 * down - self.top), rows - 1.0),
+            min(max(1.0, x1 * right - self.left), float(columns)),
+            min(max(1.0, y1 * down - self.top), float(rows)),
+        )
+
+    def back(self, values: Pixels) -> Pixels:
+        """Return values (h, w) of ``pixels`` on the image, 0 where the network saw nothing."""
+        whole = np.zeros(self.framed, np.float32)
+        rows, columns = values.shape
+        whole[self.top : self.top + rows, self.left : self.left + columns] = values
+        return unframed(whole, *self.size)
+
+
+class CheckpointEnsemble:
+    """The members of a record, asked one after the other; one network is in memory at any time."""
+
+    def __init__(self, record: EnsembleRecord, temperature: float | None = None) -> None:
+        from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+        self.record = record
+        self.temperature = record.temperature if temperature is None else temperature
+        plans = json.loads(record.plans.read_text(encoding="utf-8"))
+        self.network = network_of(plans).eval()
+        self.manager = PlansManager(plans)
+        self.configuration = self.manager.get_configuration(CONFIGURATION)
+        patch = self.configuration.patch_size
+        self.settings = InferenceSettings(tile=(int(patch[0]), int(patch[1])))
+
+    def predict(
+        self, images: Sequence[Image], regions: Sequence[Box | None] | None = None
+    ) -> list[tuple[Agreement, int]]:
+        """Return for each image (H, W, 3) uint8 what the members agree on, and how many were asked.
+
+        Every member is read once for all images. ``regions`` are boxes in pixels of the images outside of
+        which nobody looks; an image with None in its place is not looked at. Raises ModelError:
+        MODEL-MISSING, MEMBER-INVALID.
+        """
+        prepared = [self._prepare(image) for image in images]
+        asked = None
+        if regions is not None:
+            asked = [
+                None if region is None else one.seen(region)
+                for one, region in zip(prepared, regions, strict=True)
+            ]
+        members = [partial(read_member, member.path) for member in self.record.members]
+        predicted = predict(self.network, members, [one.pixels for one in prepared], self.settings, asked)
+        return [
+            (self._on_pixels(one, where), one.members) for one, where in zip(predicted, prepared, strict=True)
+        ]
+
+    def _prepare(self, image: Image) -> _Prepared:
+        """Frame and normalise as in training, by nnU-Net's own preprocessor."""
+        from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+
+        small = framed(image, self.record.side)
+        data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
+            small[None, None].astype(np.float32), None, {"spacing": [999.0, 1.0, 1.0]}, self.manager,
+            self.configuration, {"labels": {"background": 0, "target": 1}, "channel_names": {"0": "grey"}},
+        )  # fmt: skip
+        box = properties["bbox_used_for_cropping"]
+        pixels = torch.from_numpy(data[:, 0]).float()
+        size = image.shape[0], image.shape[1]
+        return _Prepared(pixels, int(box[1][0]), int(box[2][0]), (small.shape[0], small.shape[1]), size)
+
+    def _on_pixels(self, one: EnsemblePrediction, where: _Prepared) -> Agreement:
+        mean = where.back(one.probability)
+        probability = tempered(mean, self.temperature)
+        information = np.minimum(where.back(one.mutual_information), entropy(mean))
+        return Agreement(probability, entropy(probability), information)
+
+
+@cache
+def opened(record: EnsembleRecord) -> CheckpointEnsemble:
+    """Return the ensemble of a record, its network built once."""
+    return CheckpointEnsemble(record)
