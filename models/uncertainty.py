@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from scipy.special import entr
+from scipy.special import entr, expit, logit
 
 from models.masks.components import EIGHT
 
@@ -18,6 +18,9 @@ THRESHOLD = 0.5
 
 ENTROPY_FLOOR_BITS = 0.05
 """Entropies below this (a mean probability under 0.6 %) are written as 0, so that maps stay small."""
+
+LEAST = 1e-6
+"""Nothing is less likely: the logit of 0 is infinite at every temperature."""
 
 FloatArray = npt.NDArray[np.float32]
 Unit = Literal["bits", "nats"]
@@ -88,6 +91,19 @@ def agree(members: FloatArray) -> Agreement:
     for member in members:
         running.add(member)
     return running.agreement()
+
+
+def tempered(probability: npt.NDArray[np.floating], temperature: float) -> FloatArray:
+    """Divide the logit of a probability by a temperature: 1 changes nothing, more is less sure.
+
+    Which of two pixels is the likelier one stays, and what is likelier than not.
+    """
+    return np.asarray(expit(logits(probability) / temperature), dtype=np.float32)
+
+
+def logits(probability: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Return log(p / (1 - p)), of probabilities kept ``LEAST`` away from 0 and 1."""
+    return np.asarray(logit(np.clip(probability.astype(np.float64), LEAST, 1 - LEAST)))
 
 
 def change_of_entropy(before: FloatArray, after: FloatArray) -> float:

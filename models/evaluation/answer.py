@@ -41,7 +41,8 @@ class Answer:
 
     ``uncertainty`` is the mean entropy over the mask in bits, None where nothing was found. ``entropy``
     (H, W) float32 in bits and ``member``, the segmenter's mask (H, W) bool for the first member alone, are
-    what the vote was made from; None where there was no vote.
+    what the vote was made from; None where there was no vote. ``probability`` (H, W) float32 is the mean over
+    the members, 0 where nothing was found, None where nobody says how likely a pixel is.
     """
 
     status: Status
@@ -51,6 +52,7 @@ class Answer:
     uncertainty: float | None
     entropy: Map | None = None
     member: Mask | None = None
+    probability: Map | None = None
 
     @property
     def mask(self) -> Mask:
@@ -99,6 +101,7 @@ def ask(method: "Method", image: Image, text: "Tensor", seed: int, prompts: Sequ
         uncertainty=float(vote.entropy[vote.mask].mean()) if found else None,
         entropy=vote.entropy if found else None,
         member=members.probability[0] > THRESHOLD if found else None,
+        probability=vote.probability,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from models.contracts import Image
 from models.errors import Code, ConfigError, TextsegError
 from models.evaluation.answer import Answer, Status, ask, refused
+from models.evaluation.calibration import Calibration, calibration
 from models.evaluation.dataset import Dataset, Item
 from models.evaluation.metrics import TOLERANCE_PX, Mask, dice, score, surface_dice_of_slab
 
@@ -77,7 +78,8 @@ class Scored:
     """A row and what the report says in sum: its stages, the patient, wall seconds.
 
     ``absent``: the truth is empty. ``reason`` says why the image was refused. ``nsd_slab`` is the papers'
-    own NSD, None unless it was asked for or where the truth is empty.
+    own NSD, None unless it was asked for or where the truth is empty. ``calibration`` is None where no
+    probabilities are known, and where there is no target and nothing was found.
     """
 
     row: Row
@@ -87,6 +89,7 @@ class Scored:
     absent: bool
     reason: str | None
     nsd_slab: float | None = None
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,7 @@ def _score(
         absent=not truth.any(),
         reason=reason,
         nsd_slab=surface_dice_of_slab(truth, answer.mask, scoring.tolerance) if scoring.slab else None,
+        calibration=_calibration(truth, answer),
     )
     return scored, answer
 
@@ -193,6 +197,10 @@ def _stages(truth: Mask, answer: Answer) -> StageScores:
         return StageScores(None, None, None)
     stages = answer.stages
     return StageScores(dice(truth, stages.map), dice(truth, stages.components), dice(truth, stages.sam))
+
+
+def _calibration(truth: Mask, answer: Answer) -> Calibration | None:
+    return None if answer.probability is None else calibration(truth, answer.mask, answer.probability)
 
 
 def statuses(scored: Sequence[Scored]) -> dict[Status, int]:

@@ -86,8 +86,15 @@ class FakeMethod:
     def vote(self, members: Any) -> Any:
         if members.status is not None:
             nothing = np.zeros(members.shape)
-            return SimpleNamespace(status=members.status, mask=nothing > 0, entropy=nothing)
+            return SimpleNamespace(
+                status=members.status, mask=nothing > 0, entropy=nothing, probability=nothing
+            )
         mask = members.coarse.components[0][0].mask
         for _ in range(self.margin):
             mask = mask | np.roll(mask, 1, axis=0)
-        return SimpleNamespace(status=None, mask=mask, entropy=np.full(mask.shape, 0.25, dtype=np.float32))
+        return SimpleNamespace(
+            status=None,
+            mask=mask,
+            entropy=np.full(mask.shape, 0.25, dtype=np.float32),
+            probability=np.where(mask, np.float32(0.9), np.float32(0.1)),
+        )
