@@ -149,6 +149,14 @@ def crossfit(
         bool, typer.Option("--side-by-side", help="Only the table of all methods, on --each images.")
     ] = False,
     each: Annotated[int, typer.Option(min=1, help="Images of --side-by-side, per set and fold.")] = 2,
+    weak_supervision: Annotated[
+        bool,
+        typer.Option("--weak-supervision", help="Only the table of what training on pseudo-labels adds."),
+    ] = False,
+    budget: Annotated[float, typer.Option(min=0.1, help="Minutes of each training of that table.")] = 14.0,
+    fold: Annotated[
+        list[int] | None, typer.Option(min=1, max=5, help="Only this fold of that table; may be repeated.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(dir_okay=False, help="Write all figures as JSON.")] = None,
     config: ConfigFile = None,
 ) -> None:
@@ -157,6 +165,13 @@ def crossfit(
         from app.align import side_by_side as show_all_methods
 
         show_all_methods(configuration(config), data, work, processes, each, report)
+        return
+    if weak_supervision:
+        from app.weak import Request
+        from app.weak import weak_supervision as show_weak_supervision
+
+        request = Request(data, work, processes, budget, tuple(fold or range(1, 6)), report)
+        show_weak_supervision(request, configuration(config))
         return
     from app.align import crossfit as run
 

@@ -24,7 +24,7 @@ from models.ensemble.train import Trained
 from models.errors import Code, ModelError
 from models.evaluation.files import replace_text
 from models.labelled import Labelled
-from models.uncertainty import THRESHOLD, entropy
+from models.uncertainty import THRESHOLD, entropy, tempered
 
 PLAN, NAMES, CURVE = "plans.json", "trained-on.csv", "learning-curve.png"
 
@@ -84,7 +84,7 @@ def export(trained: Trained, labelled: Sequence[Labelled], purpose: Purpose, out
 
 def _calibrate(out: Path, description: dict[str, Any], held: Sequence[Labelled]) -> None:
     """Fit temperature and review threshold on what was held back, and write the description again."""
-    from models.ensemble.vote import CheckpointEnsemble, tempered
+    from models.ensemble.vote import CheckpointEnsemble
     from models.evaluation.calibration import fit_temperature
 
     ensemble = CheckpointEnsemble(read_record(out))

@@ -28,13 +28,17 @@ real batches, before the iterations are set."""
 class Size:
     """What a plan may cost: the longer side of an image, features per stage, images per batch.
 
-    ``features`` None leaves network and batch as nnU-Net plans them.
+    ``features`` None leaves network and batch as nnU-Net plans them. ``residual``: nnU-Net's residual encoder
+    in the place of its plain one.
     """
 
     side: int
     features: tuple[int, ...] | None = None
     batch: int | None = None
+    residual: bool = False
 
+
+_NETWORKS = {False: "PlainConvUNet", True: "ResidualEncoderUNet"}
 
 DEFAULT = Size(256)
 """nnU-Net's own plan at the paper's 256 pixels."""
@@ -68,7 +72,10 @@ def sized(plans: Mapping[str, Any], size: Size, recipe: Recipe) -> dict[str, Any
             "n_conv_per_stage": [2] * stages,
             "n_conv_per_stage_decoder": [2] * (stages - 1),
         }
-        architecture = {**chosen["architecture"], "arch_kwargs": network}
+        if size.residual:
+            network["n_blocks_per_stage"] = network.pop("n_conv_per_stage")
+        name = f"dynamic_network_architectures.architectures.unet.{_NETWORKS[size.residual]}"
+        architecture = {**chosen["architecture"], "network_class_name": name, "arch_kwargs": network}
         chosen |= {"patch_size": [patch, patch], "batch_size": size.batch, "architecture": architecture}
     return {**plans, "configurations": {CONFIGURATION: chosen}, SECTION: recipe.record()}
 

@@ -123,7 +123,9 @@ def labels_digest(labelled: Sequence[Labelled]) -> str:
 
 def _size(values: dict[str, Any]) -> Size:
     features = values["features"]
-    return Size(values["side"], None if features is None else tuple(features), values["batch"])
+    return Size(
+        values["side"], None if features is None else tuple(features), values["batch"], values["residual"]
+    )
 
 
 def _planned(labelled: Sequence[Labelled], work: Path, size: Size) -> dict[str, Any]:

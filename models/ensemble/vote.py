@@ -17,20 +17,9 @@ from models.ensemble.plan import CONFIGURATION, network_of
 from models.ensemble.predict import EnsemblePrediction, InferenceSettings, predict
 from models.ensemble.record import EnsembleRecord
 from models.placement import Box
-from models.uncertainty import Agreement, entropy
+from models.uncertainty import Agreement, entropy, tempered
 
 Pixels = npt.NDArray[np.float32]
-
-
-def tempered(probability: Pixels, temperature: float) -> Pixels:
-    """Divide the logit of a probability by a temperature: 1 changes nothing, more is less sure.
-
-    What is above one half stays above it.
-    """
-    bounded = np.clip(probability.astype(np.float64), 1e-6, 1 - 1e-6)
-    logit = np.log(bounded) - np.log1p(-bounded)
-    scaled: Pixels = (1.0 / (1.0 + np.exp(-logit / temperature))).astype(np.float32)
-    return scaled
 
 
 @dataclass(frozen=True)

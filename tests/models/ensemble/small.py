@@ -7,7 +7,7 @@ from models.ensemble.recipe import Recipe
 from models.ensemble.schedule import Cycles
 from models.labelled import Labelled
 
-SIZE = Size(32, (4, 8), 2)
+SIZE = Size(32, (4, 8, 8), 2)
 RECIPE = Recipe(Cycles(6, 3, 1), iterations=2, validation_iterations=1)
 
 
