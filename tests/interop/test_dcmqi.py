@@ -17,7 +17,8 @@ from tests.operators.synthetic import enhanced, volume
 
 BIN = Path(sys.executable).parent
 
-pytestmark = pytest.mark.skipif(not (BIN / "segimage2itkimage").exists(), reason="dcmqi is not installed")
+needs_dcmqi = pytest.mark.skipif(not (BIN / "segimage2itkimage").exists(), reason="dcmqi is not installed")
+pytestmark = needs_dcmqi
 
 LAYOUTS = {
     "axial": {},
@@ -37,11 +38,15 @@ def stack(request, tmp_path):
     return build_stack(series)
 
 
-def read_by_dcmqi(tool, result, folder):
-    """Return the voxels (slices, rows, columns) that the tool reads, and their affine to LPS millimetres."""
-    path, out = folder / "result.dcm", folder / "out"
-    out.mkdir()
+def saved(result, folder):
+    path = folder / "result.dcm"
     result.save_as(path, enforce_file_format=True)
+    return path
+
+
+def read_by_dcmqi(tool, path, out):
+    """Return the voxels (slices, rows, columns) that the tool reads, and their affine to LPS millimetres."""
+    out.mkdir()
     command = [
         BIN / tool,
         "--inputDICOM",
@@ -65,15 +70,15 @@ def read_by_dcmqi(tool, result, folder):
 
 def test_a_segmentation_is_the_same_set_of_points(stack, tmp_path):
     findings = asymmetric(stack)
-    voxels, affine = read_by_dcmqi(
-        "segimage2itkimage", volume_segmentation(stack, findings, provenance()), tmp_path
-    )
+    result = saved(volume_segmentation(stack, findings, provenance()), tmp_path)
+    voxels, affine = read_by_dcmqi("segimage2itkimage", result, tmp_path / "out")
     assert points_of(voxels > 0, affine) == points_of(mask_volume(stack, findings), stack.grid.affine)
 
 
 def test_a_parametric_map_has_the_same_values_at_the_same_points(stack, tmp_path):
     findings = asymmetric(stack)
-    voxels, affine = read_by_dcmqi("paramap2itkimage", entropy_map(stack, findings, provenance()), tmp_path)
+    result = saved(entropy_map(stack, findings, provenance()), tmp_path)
+    voxels, affine = read_by_dcmqi("paramap2itkimage", result, tmp_path / "out")
     whole = np.zeros(stack.grid.shape, dtype=np.float32)
     for finding in findings.planes:
         whole[finding.plane] = finding.full_entropy(*stack.grid.shape[1:])
