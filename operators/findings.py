@@ -17,11 +17,36 @@ FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
+class PlaneMap:
+    """A quantity on one plane of a stack, cropped: pixel (0, 0) of ``values`` lies at (``top``, ``left``).
+
+    ``values`` is (h, w) float32; everything outside is 0. ``plane`` is the index in the stack.
+    """
+
+    plane: int
+    top: int
+    left: int
+    values: FloatArray
+
+    @property
+    def bottom(self) -> int:
+        """Row after the last one."""
+        return self.top + int(self.values.shape[0])
+
+    @property
+    def right(self) -> int:
+        """Column after the last one."""
+        return self.left + int(self.values.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
 class PlaneFinding:
     """Masks and entropy of one plane, cropped to the rectangle that holds them.
 
-    ``masks`` is (targets, h, w) bool, ``entropy`` (targets, h, w) float32 in bits; pixel (0, 0) of both lies
-    at (``top``, ``left``) of the plane. ``plane`` is the index in the stack, ``window`` the rule by which
+    ``masks`` is (targets, h, w) bool, ``entropy`` (h, w) float32: the largest over the targets in bits; pixel
+    (0, 0) of both lies at (``top``, ``left``) of the plane. ``mask_entropy`` is, per target, the sum of its
+    own entropy over its own mask. Entropies of the targets are not kept apart: hundreds of planes stay in
+    memory until the last one is judged. ``plane`` is the index in the stack, ``window`` the rule by which
     its values became the image that was judged.
     """
 
@@ -31,6 +56,7 @@ class PlaneFinding:
     left: int
     masks: BoolArray
     entropy: FloatArray
+    mask_entropy: tuple[float, ...]
 
     @property
     def found(self) -> bool:
@@ -43,10 +69,15 @@ class PlaneFinding:
         whole[:, self.top : self.bottom, self.left : self.right] = self.masks
         return whole
 
+    @property
+    def entropy_map(self) -> PlaneMap:
+        """The entropy as a Parametric Map takes it."""
+        return PlaneMap(self.plane, self.top, self.left, self.entropy)
+
     def full_entropy(self, rows: int, columns: int) -> FloatArray:
         """Return the largest entropy over the targets on the whole plane, (rows, columns) in bits."""
         whole = np.zeros((rows, columns), dtype=np.float32)
-        whole[self.top : self.bottom, self.left : self.right] = self.entropy.max(axis=0)
+        whole[self.top : self.bottom, self.left : self.right] = self.entropy
         return whole
 
     @property
@@ -68,9 +99,9 @@ def crop_finding(plane: int, window: str, masks: BoolArray, entropy: FloatArray)
         return None
     rows, columns = np.flatnonzero(matters.any(axis=1)), np.flatnonzero(matters.any(axis=0))
     box = np.s_[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return PlaneFinding(
-        plane, window, int(rows[0]), int(columns[0]), masks[box].copy(), floored[box].astype(np.float32)
-    )
+    masks, floored = masks[box].copy(), floored[box].astype(np.float32)
+    sums = (float(own[mask].sum(dtype=np.float64)) for own, mask in zip(floored, masks, strict=True))
+    return PlaneFinding(plane, window, int(rows[0]), int(columns[0]), masks, floored.max(axis=0), tuple(sums))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +134,4 @@ class Findings:
 def mean_entropy(findings: Sequence[PlaneFinding]) -> float | None:
     """Return the mean entropy in bits over all mask pixels of all targets; None when there is no pixel."""
     pixels = sum(int(plane.masks.sum()) for plane in findings)
-    if pixels == 0:
-        return None
-    return sum(float(plane.entropy[plane.masks].sum(dtype=np.float64)) for plane in findings) / pixels
+    return sum(sum(plane.mask_entropy) for plane in findings) / pixels if pixels else None

@@ -17,6 +17,12 @@ SERIES_NUMBERS = 1000
 REVIEW_ENTROPY_BITS = 0.5
 """A mask whose mean entropy is above this (a mean probability of about 0.89) is marked [REVIEW]."""
 
+OVERLAP = {
+    "binary": "each target is decided alone; a voxel may belong to several segments",
+    "labelmap": "each target is decided alone; a voxel of several belongs to the first of them in the task",
+}
+"""What becomes of a voxel that several targets claim, by the task's ``segmentation_type``."""
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -52,7 +58,7 @@ class Provenance:
             "mode": self.task.mode,
             "prompts": [list(group) for group in self.prompts],
             "segments": [target.segment.label for target in self.task.targets],
-            "overlap": "each target is decided alone; a voxel may belong to several segments",
+            "overlap": OVERLAP[self.task.segmentation_type],
             "window": window,
             "threshold": "mean probability over members > 0.5",
             "voters": dict(self.voters),
@@ -78,10 +84,6 @@ class Provenance:
                 "generation": self.generation,
             }
         )
-
-    def tracking_uid(self, series_instance_uid: str, label: str) -> str:
-        """Return the UID under which re-runs, whatever their version, find the same finding again."""
-        return own_uid({"tracking": series_instance_uid, "task": self.task.name, "label": label})
 
     def series_description(self, kind: str, review: bool = False) -> str:
         """Return ``AI <task> [REVIEW] <kind> - NOT FOR DIAGNOSTIC USE (replaces hh:mm)``.

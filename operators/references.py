@@ -2,6 +2,7 @@
 
 highdicom reads a dozen elements of its source images and raises a bare AttributeError where one is absent.
 So it gets headers that are built here from what was judged, and what the source did not say is recorded.
+Their images have one pixel: the writers put size and pixels of the result in (:mod:`operators.frames`).
 """
 
 from collections.abc import Sequence
@@ -96,7 +97,7 @@ def _base(plane: Slice) -> Dataset:
     source.StudyInstanceUID = instance.study_instance_uid
     source.SeriesInstanceUID = instance.series_instance_uid
     source.Modality = instance.modality
-    source.Rows, source.Columns = instance.rows, instance.columns
+    source.Rows = source.Columns = 1
     for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
         found = tags.value(instance.header, keyword)
         if found is not None:

@@ -12,6 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from models.prompts import check_prompts
 
+PRIVATE_SCHEME = "99TEXTSEG"
+"""Coding Scheme Designator of our private codes, which every object that uses one declares."""
+
 
 class Frozen(BaseModel):
     """Base of every configured value: immutable, unknown keys refused."""
@@ -116,6 +119,7 @@ class Task(Frozen):
     ensemble: bool = True
     window: Literal["auto", "soft-tissue", "lung", "bone", "brain"] = "auto"
     outputs: tuple[OutputKind, ...] = ("seg", "pm")
+    segmentation_type: Literal["binary", "labelmap"] = "binary"
     destinations: tuple[Destination, ...] = ()
     on_failure: Literal["none", "sc"] = "none"
     max_results_per_study: Annotated[int, Field(ge=1, le=100)] = 8
@@ -130,7 +134,7 @@ class Task(Frozen):
         return self
 
 
-PROMPTED = CodedConcept(value="PROMPTED", scheme="99TEXTSEG", meaning="Structure named by a text prompt")
+PROMPTED = CodedConcept(value="PROMPTED", scheme=PRIVATE_SCHEME, meaning="Structure named by a text prompt")
 """Category of what is asked for in free words: an SCT code would claim more than is known."""
 
 
@@ -149,6 +153,6 @@ def prompt_task(prompt: str) -> Task:
     segment = Segment(
         label=words[:20].strip(),
         category=PROMPTED,
-        type=CodedConcept(value=value, scheme="99TEXTSEG", meaning=words[:64].strip()),
+        type=CodedConcept(value=value, scheme=PRIVATE_SCHEME, meaning=words[:64].strip()),
     )
     return Task(name=slug or "prompt", all=True, targets=(Target(segment=segment, prompts=(prompt,)),))

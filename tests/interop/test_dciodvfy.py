@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from operators.parametric_map import entropy_map
+from operators.parametric_map import parametric_map
+from operators.quantity import ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY
 from operators.secondary_capture import note, picture_of
 from operators.segmentation import picture_segmentation, volume_segmentation
 from operators.stack import VolumeStack, build_stack
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.skipif(not DCIODVFY.exists(), reason="dciodvfy (dicom3t
 def complaints(path):
     done = subprocess.run([DCIODVFY, "-new", path], capture_output=True, text=True, check=False)
     lines = (done.stdout + done.stderr).splitlines()
-    assert any(line.strip() in {"Segmentation", "ParametricMap", "SCImage"} for line in lines), lines
+    assert any(line.strip() in IODS for line in lines), lines
     return [
         line
         for line in lines
@@ -36,6 +38,8 @@ def complaints(path):
     ]
 
 
+QUANTITIES = (ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY)
+IODS = {"Segmentation", "LabelMapSegmentation", "ParametricMap", "SCImage"}
 SOURCES = {
     "CT": volume,
     "MR": lambda folder: volume(folder, modality="MR", row=(0.96, 0.28, 0.0), column=(-0.28, 0.96, 0.0)),
@@ -54,12 +58,15 @@ def test_every_object_of_every_modality_is_clean(tmp_path, source, prompt):
     (series,) = read_folder(tmp_path / "in").series
     stack = build_stack(series)
     made = provenance(prompt_task(prompt) if prompt else None)
+    labelled = replace(made, task=made.task.model_copy(update={"segmentation_type": "labelmap"}))
     findings = asymmetric(stack, (1, 3) if len(stack.planes) > 1 else (0,))
     results = [picture_of(stack, findings.planes[0], made), note(stack, made, "Nothing found", [])]
     if isinstance(stack, VolumeStack):
-        results += [volume_segmentation(stack, findings, made), entropy_map(stack, findings, made)]
+        results += [volume_segmentation(stack, findings, each) for each in (made, labelled)]
+        maps = [plane.entropy_map for plane in findings.planes]
+        results += [parametric_map(stack, quantity, maps, made) for quantity in QUANTITIES]
     else:
-        results.append(picture_segmentation(stack, findings.planes[0], made))
+        results += [picture_segmentation(stack, findings.planes[0], each) for each in (made, labelled)]
     for number, result in enumerate(results):
         path = tmp_path / f"{number}.dcm"
         result.save_as(path, enforce_file_format=True)

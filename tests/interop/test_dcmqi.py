@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from operators.parametric_map import entropy_map
+from operators.parametric_map import parametric_map
+from operators.quantity import ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY
 from operators.segmentation import volume_segmentation
 from operators.stack import build_stack
 from operators.study import read_folder
@@ -20,6 +21,7 @@ BIN = Path(sys.executable).parent
 needs_dcmqi = pytest.mark.skipif(not (BIN / "segimage2itkimage").exists(), reason="dcmqi is not installed")
 pytestmark = needs_dcmqi
 
+QUANTITIES = (ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY)
 LAYOUTS = {
     "axial": {},
     "oblique": {"row": (0.96, 0.28, 0.0), "column": (-0.28, 0.96, 0.0)},
@@ -75,9 +77,11 @@ def test_a_segmentation_is_the_same_set_of_points(stack, tmp_path):
     assert points_of(voxels > 0, affine) == points_of(mask_volume(stack, findings), stack.grid.affine)
 
 
-def test_a_parametric_map_has_the_same_values_at_the_same_points(stack, tmp_path):
+@pytest.mark.parametrize("quantity", QUANTITIES, ids=lambda quantity: quantity.label)
+def test_a_parametric_map_has_the_same_values_at_the_same_points(stack, tmp_path, quantity):
     findings = asymmetric(stack)
-    result = saved(entropy_map(stack, findings, provenance()), tmp_path)
+    maps = [plane.entropy_map for plane in findings.planes]
+    result = saved(parametric_map(stack, quantity, maps, provenance()), tmp_path)
     voxels, affine = read_by_dcmqi("paramap2itkimage", result, tmp_path / "out")
     whole = np.zeros(stack.grid.shape, dtype=np.float32)
     for finding in findings.planes:

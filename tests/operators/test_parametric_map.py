@@ -8,8 +8,9 @@ import pydicom
 import pytest
 
 from models.uncertainty import ENTROPY_FLOOR_BITS
-from operators.findings import crop_finding
-from operators.parametric_map import entropy_map
+from operators.findings import PlaneMap, crop_finding
+from operators.parametric_map import entropy_map, parametric_map
+from operators.quantity import ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY
 from operators.stack import build_stack
 from operators.study import read_folder
 from tests.operators.results import asymmetric, provenance
@@ -115,6 +116,46 @@ def test_the_quantity_is_declared_as_a_private_code_in_bits(tmp_path):
     assert read.SharedFunctionalGroupsSequence[0].FrameAnatomySequence
     assert read.SeriesDescription == "AI liver PM - NOT FOR DIAGNOSTIC USE"
     assert read.ContentQualification == "RESEARCH"
+
+
+@pytest.mark.parametrize(
+    ("quantity", "scheme", "value"),
+    [
+        (ENTROPY, "99TEXTSEG", "ENTROPY"),
+        (MUTUAL_INFORMATION, "99TEXTSEG", "MUTUAL-INFO"),
+        (PROBABILITY, "DCM", "110854"),
+        (SALIENCY, "DCM", "130404"),
+    ],
+    ids=lambda quantity: getattr(quantity, "label", None),
+)
+def test_every_quantity_is_coded_labelled_and_declared(tmp_path, quantity, scheme, value):
+    volume(tmp_path)
+    (series,) = read_folder(tmp_path).series
+    stack = build_stack(series)
+    maps = [PlaneMap(plane, 3, 5, np.full((4, 6), 0.5, dtype=np.float32)) for plane in (1, 2)]
+    buffer = io.BytesIO()
+    parametric_map(stack, quantity, maps, provenance()).save_as(buffer, enforce_file_format=True)
+    read = hd.imread(io.BytesIO(buffer.getvalue()))
+    mapping = read.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
+    concept = mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0]
+    assert (concept.CodingSchemeDesignator, concept.CodeValue) == (scheme, value)
+    assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "1"
+    assert mapping.LUTLabel == read.ContentLabel == quantity.label
+    assert ("CodingSchemeIdentificationSequence" in read) == (scheme == "99TEXTSEG")
+    grid = read.get_volume()
+    expected = np.zeros(stack.grid.shape, dtype=np.float32)
+    expected[1:3, 3:7, 5:11] = 0.5
+    assert valued_points(grid.array, grid.affine) == valued_points(expected, stack.grid.affine)
+
+
+def test_maps_of_two_quantities_are_two_objects_in_two_series(tmp_path):
+    volume(tmp_path)
+    (series,) = read_folder(tmp_path).series
+    stack = build_stack(series)
+    maps = [PlaneMap(1, 3, 5, np.full((4, 6), 0.5, dtype=np.float32))]
+    made = [parametric_map(stack, quantity, maps, provenance()) for quantity in (ENTROPY, SALIENCY)]
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber"):
+        assert made[0][keyword].value != made[1][keyword].value
 
 
 def test_two_runs_give_the_same_bytes_and_a_new_generation_a_new_uid(tmp_path):

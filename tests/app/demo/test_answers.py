@@ -38,7 +38,7 @@ def finding(plane: int) -> PlaneFinding:
     masks = np.zeros((1, HEIGHT, WIDTH), bool)
     masks[0, 5:35, 5:25] = True
     entropy = np.where(masks, np.float32(0.25), np.float32(0.75))
-    return PlaneFinding(plane=plane, window="a window", top=60, left=50, masks=masks, entropy=entropy)
+    return PlaneFinding(plane, "a window", 60, 50, masks, entropy[0], (0.25 * int(masks.sum()),))
 
 
 @pytest.fixture(scope="module")
