@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import Code
+from operators.regions import SearchArea
 
 ENTROPY_FLOOR_BITS = 0.05
 """Entropies below this (a mean probability under 0.6 %) are written as 0, so that maps stay small."""
@@ -62,17 +63,25 @@ class PlaneFinding:
         return self.left + int(self.masks.shape[2])
 
 
-def crop_finding(plane: int, window: str, masks: BoolArray, entropy: FloatArray) -> PlaneFinding | None:
-    """Crop (targets, rows, columns) masks and entropy to what matters; None when nothing does."""
+def crop_finding(
+    plane: int, window: str, masks: BoolArray, entropy: FloatArray, area: SearchArea | None = None
+) -> PlaneFinding | None:
+    """Crop (targets, h, w) masks and entropy to what matters; None when nothing does.
+
+    They are those of all of the plane, or of the ``area`` of it that was searched: what lies beside the
+    regions within it is no finding.
+    """
+    top, left = (area.frame.top, area.frame.left) if area is not None else (0, 0)
+    if area is not None:
+        masks, entropy = masks & area.inside, np.where(area.inside, entropy, np.float32(0))
     floored = np.where(entropy >= ENTROPY_FLOOR_BITS, entropy, np.float32(0))
     matters: BoolArray = np.any(masks | (floored > 0), axis=0)
     if not matters.any():
         return None
     rows, columns = np.flatnonzero(matters.any(axis=1)), np.flatnonzero(matters.any(axis=0))
     box = np.s_[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return PlaneFinding(
-        plane, window, int(rows[0]), int(columns[0]), masks[box].copy(), floored[box].astype(np.float32)
-    )
+    corner = (top + int(rows[0]), left + int(columns[0]))
+    return PlaneFinding(plane, window, *corner, masks[box].copy(), floored[box].astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)

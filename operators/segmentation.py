@@ -42,7 +42,9 @@ def volume_segmentation(stack: VolumeStack, findings: Findings, provenance: Prov
     for finding in findings.found:
         pixels[place[finding.plane]] = finding.full_masks(rows, columns).transpose(1, 2, 0)
     sources = volume_sources(stack)
-    return _build(stack, findings.found, provenance, uid, stack.window.rule, sources, pixels)
+    result = _build(stack, findings.found, provenance, uid, stack.window.rule, sources, pixels)
+    _number_frames(result, stack)
+    return result
 
 
 def picture_segmentation(stack: PictureStack, finding: PlaneFinding, provenance: Provenance) -> Segmentation:
@@ -98,6 +100,18 @@ def _build(
         concepts = [item for segment in result.SegmentSequence for item in _property_codes(segment)]
         stamp(result, stack, provenance, concepts)
     return result
+
+
+def _number_frames(result: Dataset, stack: VolumeStack) -> None:
+    """Give references to frames the numbers of the file: highdicom counts those of the header that it got.
+
+    The two differ where the volume is one of several phases in a multi-frame object.
+    """
+    numbers = sorted(plane.frame + 1 for plane in stack.planes)
+    for frame in result.PerFrameFunctionalGroupsSequence:
+        for image in frame.DerivationImageSequence[0].SourceImageSequence:
+            if "ReferencedFrameNumber" in image:
+                image.ReferencedFrameNumber = numbers[image.ReferencedFrameNumber - 1]
 
 
 def needs_review(findings: Sequence[PlaneFinding]) -> bool:
