@@ -1,6 +1,5 @@
 """The geometry gate: regular grids land on the same points in the body, all else is refused by name."""
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,7 @@ from models.errors import Code, GeometryError
 from operators.geometry import build_grid
 from operators.instance import Instance
 from operators.slices import Slice
-
-SIGNED_AXES = [
-    np.array([signs[i] * np.eye(3)[axes[i]] for i in range(3)])
-    for axes in itertools.permutations(range(3))
-    for signs in itertools.product((1, -1), repeat=3)
-]
-"""All 48 ways to lay rows, columns and slices along the axes of the body, mirrored ones among them."""
+from tests.operators.arrangements import SIGNED_AXES
 
 
 def plane(
