@@ -113,6 +113,7 @@ def planned_entry(run: PlannedRun) -> Entry:
     return {
         "series_instance_uid": run.series_instance_uid,
         "study_instance_uid": run.series.study_instance_uid,
+        "phase": run.series.phase.label if run.series.phase is not None else None,
         "modality": run.series.modality,
         "task": run.task.name,
         "status": "refused" if run.decision is Decision.REFUSED else run.decision.value,

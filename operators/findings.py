@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from models.errors import Code
 from models.uncertainty import ENTROPY_FLOOR_BITS
+from operators.regions import SearchArea
 
 LAST_FIRST = (Code.NO_MASK, Code.NO_COMPONENT, Code.MARGIN_LOW, Code.REGIONS_ALIKE, Code.NO_REGION)
 """Codes with which the method ends after it has judged that the target is there, the last stage's first."""
@@ -91,8 +92,17 @@ class PlaneFinding:
         return self.left + int(self.masks.shape[2])
 
 
-def crop_finding(plane: int, window: str, masks: BoolArray, entropy: FloatArray) -> PlaneFinding | None:
-    """Crop (targets, rows, columns) masks and entropy to what matters; None when nothing does."""
+def crop_finding(
+    plane: int, window: str, masks: BoolArray, entropy: FloatArray, area: SearchArea | None = None
+) -> PlaneFinding | None:
+    """Crop (targets, h, w) masks and entropy to what matters; None when nothing does.
+
+    They are those of all of the plane, or of the ``area`` of it that was searched: what lies beside the
+    regions within it is no finding.
+    """
+    top, left = (area.frame.top, area.frame.left) if area is not None else (0, 0)
+    if area is not None:
+        masks, entropy = masks & area.inside, np.where(area.inside, entropy, np.float32(0))
     floored = np.where(entropy >= ENTROPY_FLOOR_BITS, entropy, np.float32(0))
     matters: BoolArray = np.any(masks | (floored > 0), axis=0)
     if not matters.any():
@@ -101,7 +111,8 @@ def crop_finding(plane: int, window: str, masks: BoolArray, entropy: FloatArray)
     box = np.s_[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     masks, floored = masks[box].copy(), floored[box].astype(np.float32)
     sums = (float(own[mask].sum(dtype=np.float64)) for own, mask in zip(floored, masks, strict=True))
-    return PlaneFinding(plane, window, int(rows[0]), int(columns[0]), masks, floored.max(axis=0), tuple(sums))
+    corner = (top + int(rows[0]), left + int(columns[0]))
+    return PlaneFinding(plane, window, *corner, masks, floored.max(axis=0), tuple(sums))
 
 
 @dataclass(frozen=True, eq=False)

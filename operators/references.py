@@ -12,7 +12,8 @@ from pydicom.uid import UltrasoundImageStorage
 
 from operators import header as tags
 from operators.identifiers import substitute_uid
-from operators.slices import Slice, positive_pair
+from operators.slices import Slice
+from operators.spacing import picture_spacing, pixel_shape
 from operators.stack import ImageStack, PictureStack, VolumeStack
 
 _TYPE_2 = (
@@ -26,7 +27,6 @@ _TYPE_2 = (
     "StudyTime",
     "ReferringPhysicianName",
 )
-_PICTURE_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 
 
 def volume_sources(stack: VolumeStack) -> list[Dataset]:
@@ -42,7 +42,9 @@ def volume_sources(stack: VolumeStack) -> list[Dataset]:
 
 
 def picture_source(plane: Slice) -> tuple[Dataset, tuple[float, float]]:
-    """Return the header of one picture without any position, and its pixel spacing in mm (1, 1 if unknown).
+    """Return the header of one picture without any position, and the size of its pixels.
+
+    In mm where that is known, otherwise as :func:`operators.spacing.pixel_shape` tells it.
 
     A frame of a multi-frame object is presented as a single image; the writers put its frame number into
     every reference.
@@ -50,18 +52,9 @@ def picture_source(plane: Slice) -> tuple[Dataset, tuple[float, float]]:
     source = _base(plane)
     if plane.instance.frames > 1:
         source.SOPClassUID = UltrasoundImageStorage
-    spacing = picture_spacing(plane) or (1.0, 1.0)
+    spacing = pixel_shape(plane)
     source.PixelSpacing = list(spacing)
     return source, spacing
-
-
-def picture_spacing(plane: Slice) -> tuple[float, float] | None:
-    """Return row and column spacing of a picture in mm (at the detector where nothing better is known)."""
-    for keyword in _PICTURE_SPACINGS:
-        pair = positive_pair(plane.instance.header, keyword)
-        if pair is not None:
-            return pair[0], pair[1]
-    return None
 
 
 def frame_of_reference_uid(plane: Slice) -> str:

@@ -96,6 +96,8 @@ def _build(
             transfer_syntax_uid=RLELossless if labelled else ExplicitVRLittleEndian,
             **result_header("SEG", uid, stack.series, provenance, needs_review(findings)),
         )
+        if isinstance(stack, VolumeStack):
+            _number_frames(result, stack)
         if labelled:
             _drop_background(result)
             put_run_lengths(result, _label_frames(result, masks))
@@ -148,6 +150,18 @@ def _source_of(frame: Dataset) -> str:
     number = image.get("ReferencedFrameNumber")
     uid = str(image.ReferencedSOPInstanceUID)
     return uid if number is None else f"{uid}#{int(number)}"
+
+
+def _number_frames(result: Dataset, stack: VolumeStack) -> None:
+    """Give references to frames the numbers of the file: highdicom counts those of the header that it got.
+
+    The two differ where the volume is one of several phases in a multi-frame object.
+    """
+    numbers = sorted(plane.frame + 1 for plane in stack.planes)
+    for frame in result.PerFrameFunctionalGroupsSequence:
+        for image in frame.DerivationImageSequence[0].SourceImageSequence:
+            if "ReferencedFrameNumber" in image:
+                image.ReferencedFrameNumber = numbers[image.ReferencedFrameNumber - 1]
 
 
 def needs_review(findings: Sequence[PlaneFinding]) -> bool:

@@ -47,6 +47,6 @@ class VoteOperator(GraphOperator):
         self.absent.update(vote.status for vote in votes if vote.status is not None)
         masks = np.stack([vote.mask for vote in votes])
         entropy = np.stack([vote.entropy for vote in votes])
-        finding = crop_finding(plane.index, plane.window, masks, entropy)
+        finding = crop_finding(plane.index, plane.window, masks, entropy, plane.area)
         if finding is not None:
             self.planes.append(finding)

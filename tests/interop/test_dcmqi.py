@@ -1,5 +1,6 @@
 """dcmqi, an independent reader, puts every voxel of our objects at the same place in the body."""
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -8,11 +9,12 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from operators.parametric_map import parametric_map
+from operators.parametric_map import entropy_map, parametric_map
 from operators.quantity import ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY
 from operators.segmentation import volume_segmentation
 from operators.stack import build_stack
 from operators.study import read_folder
+from tests.operators.arrangements import EVERY_WAY, arranged, found_everywhere, points, valued_points
 from tests.operators.results import asymmetric, mask_volume, points_of, provenance
 from tests.operators.synthetic import enhanced, volume
 
@@ -48,7 +50,7 @@ def saved(result, folder):
 
 def read_by_dcmqi(tool, path, out):
     """Return the voxels (slices, rows, columns) that the tool reads, and their affine to LPS millimetres."""
-    out.mkdir()
+    out.mkdir(parents=True)
     command = [
         BIN / tool,
         "--inputDICOM",
@@ -68,6 +70,24 @@ def read_by_dcmqi(tool, path, out):
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = directions[:, ::-1], image.GetOrigin()
     return SimpleITK.GetArrayFromImage(image), affine
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("axes", "turn"), EVERY_WAY, ids=itertools.count())
+def test_results_of_every_arrangement_lie_on_the_same_points_of_the_body(axes, turn, tmp_path):
+    arranged(tmp_path / "in", axes, turn)
+    (series,) = read_folder(tmp_path / "in").series
+    stack = build_stack(series)
+    truth, findings = points(turn), found_everywhere(stack)
+    seg = volume_segmentation(stack, findings, provenance())
+    assert set(
+        valued_points(*read_by_dcmqi("segimage2itkimage", saved(seg, tmp_path), tmp_path / "seg"))
+    ) == set(truth)
+    pm = entropy_map(stack, findings, provenance())
+    entropy = {place: value / 1000 for place, value in truth.items()}
+    assert valued_points(
+        *read_by_dcmqi("paramap2itkimage", saved(pm, tmp_path), tmp_path / "pm")
+    ) == pytest.approx(entropy)
 
 
 def test_a_segmentation_is_the_same_set_of_points(stack, tmp_path):

@@ -1,0 +1,75 @@
+"""How a grey image wants to be shown: by VOI LUT, by window, or as its values are (PS3.3 C.11.2)."""
+
+from dataclasses import replace
+
+from models.intensity import (
+    AUTO,
+    IDENTITY,
+    QUANTITATIVE,
+    Voi,
+    VoiFunction,
+    Window,
+    WindowChoice,
+    choose_window,
+)
+from operators import header as tags
+from operators.pixels import Values, look_up
+from operators.slices import Slice
+
+_FUNCTIONS: dict[str, VoiFunction] = {"LINEAR_EXACT": "LINEAR_EXACT", "SIGMOID": "SIGMOID"}
+
+
+def picture_window(plane: Slice, values: Values, choice: WindowChoice = AUTO) -> tuple[Values, Window]:
+    """Return the values of a picture that are shown, and the window that shows them.
+
+    Unless the task asks for a window or percentiles: the first VOI LUT of the image, else its first window,
+    else 8-bit values as they are, else percentiles.
+
+    Raises
+    ------
+    InputError
+        PIXELS_UNDECODABLE when the VOI LUT is damaged.
+    """
+    own = None
+    if choice.centre_width is None and choice.percentiles is None:
+        tables = tags.items(plane.instance.header, "VOILUTSequence")
+        if tables:
+            values = look_up(values, tables[0], plane)
+            bits = (tags.numbers(tables[0], "LUTDescriptor", 3) or (0, 0, 16))[2]
+            own = Window(0.0, 2.0**bits - 1, f"VOI LUT of the image, the first of {len(tables)}")
+        else:
+            own = _own_window(plane)
+    return values, upright(choose_window(values, plane.instance.modality, choice, own), plane)
+
+
+def upright(window: Window, plane: Slice) -> Window:
+    """Return the window so that bright is bright: MONOCHROME1 shows small values bright.
+
+    Hounsfield units and activities mean the same however they are printed, so CT and PET are left alone.
+    """
+    small_is_bright = tags.text(plane.instance.header, "PhotometricInterpretation") == "MONOCHROME1"
+    if not small_is_bright or plane.instance.modality in QUANTITATIVE:
+        return window
+    return replace(window, rule=f"{window.rule}, inverted (MONOCHROME1)", inverted=True)
+
+
+def _own_window(plane: Slice) -> Window | None:
+    header = plane.instance.header
+    centre, width = tags.number(header, "WindowCenter"), tags.number(header, "WindowWidth")
+    if centre is not None and width is not None:
+        function = _FUNCTIONS.get(tags.text(header, "VOILUTFunction"), "LINEAR")
+        own = Voi(centre, width, function).window
+        if own is not None:
+            return own
+    return IDENTITY if _is_ready_for_display(plane) else None
+
+
+def _is_ready_for_display(plane: Slice) -> bool:
+    header, values = plane.instance.header, plane.values
+    return (
+        tags.number(header, "BitsStored") == 8
+        and tags.number(header, "PixelRepresentation") == 0
+        and not tags.items(values, "ModalityLUTSequence")
+        and tags.number(values, "RescaleSlope") in {None, 1.0}
+        and tags.number(values, "RescaleIntercept") in {None, 0.0}
+    )
