@@ -119,7 +119,8 @@ def _evaluate_once(request: Request, config: Config, dataset: Dataset, question:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
     method = _load(request, config)
-    overrides = {"ensemble": _with_ensemble(request, method), **question.overrides}
+    ensemble = {**question.overrides.get("ensemble", {}), "vote": _with_ensemble(request, method)}
+    overrides = {**question.overrides, "ensemble": ensemble}
     method = method.using(question.preset, question.mode, overrides)
     asking, notes = _asking(request, dataset, question, method)
     scored, cases = _run(request, dataset, question, method, asking)
@@ -232,7 +233,7 @@ def _heading(request: Request, config: Config, question: Question, method: "Meth
         prompts=wordings,
         task=request.task,
         baseline=request.baseline,
-        ensemble="on" if method.settings.ensemble else "off",
+        ensemble="on" if method.settings.ensemble.vote else "off",
         software_version=config.application.version,
         seed=question.seed,
         nsd_tolerance_px=TOLERANCE_PX,

@@ -211,7 +211,7 @@ class Method:
 
         None where the settings ask for none, and for every wording that no ensemble was trained for.
         """
-        if not self.settings.ensemble:
+        if not self.settings.ensemble.vote:
             return None
         return next(
             (one for one in self.bundle.ensembles if one.answers(prompts, self.settings.method)), None
@@ -227,7 +227,7 @@ class Method:
         """
         marked = [np.any(one.probability > THRESHOLD, axis=0) for one in found]
         regions = [tight_box(mask) if mask.any() else None for mask in marked]
-        ballots = opened(ensemble).predict(images, regions)
+        ballots = opened(ensemble).predict(images, self.settings.ensemble, regions)
         return [
             Vote.nothing(own.size, own.status or Code.NO_MASK)
             if region is None

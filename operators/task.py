@@ -171,7 +171,7 @@ class Destination(Frozen):
 
 
 def _no_preset(settings: dict[str, Any]) -> dict[str, Any]:
-    named = {"method", "mode", "ensemble"} & set(settings)
+    named = {"method", "mode"} & set(settings)
     if named:
         raise ValueError(f"{', '.join(sorted(named))} stands in the task itself, not under settings")
     return settings

@@ -165,7 +165,7 @@ def _asking(method: Method, ensemble: EnsembleRecord | None) -> Method:
     if ensemble is None:
         return method
     bundle = replace(method.bundle, ensembles=(replace(ensemble, method=None),))
-    return Method(bundle, replace(method.settings, ensemble=True))
+    return Method(bundle, method.settings.overridden({"ensemble": {"vote": True}}))
 
 
 def _judged(plan: Plan, fold: int, origin: str, method: Method, path: Path) -> list[Scored]:

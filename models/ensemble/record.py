@@ -82,6 +82,21 @@ class EnsembleRecord:
         """Whether every wording is one that this ensemble was trained for, by labels of this method."""
         return bool(prompts) and self.prompts.issuperset(prompts) and self.method in (method, None)
 
+    def in_turn(self) -> tuple[MemberFile, ...]:
+        """Return the members of different cycles in turn, the last of each first.
+
+        Neighbours of one cycle resemble each other: a vote that may end early should hear all cycles before.
+        """
+        cycles: list[list[MemberFile]] = []
+        for member in self.members:
+            if cycles and member.epoch - cycles[-1][-1].epoch == 1:
+                cycles[-1].append(member)
+            else:
+                cycles.append([member])
+        longest = max(len(cycle) for cycle in cycles)
+        turns = ([cycle[-turn] for cycle in cycles if turn <= len(cycle)] for turn in range(1, longest + 1))
+        return tuple(member for turn in turns for member in turn)
+
     def model(self) -> ModelRecord:
         """Return what a result says about this ensemble."""
         return ModelRecord(f"ensemble {self.name}", self.version, self.digest, self.licence, self.source)

@@ -17,6 +17,7 @@ from models.ensemble.plan import CONFIGURATION, network_of
 from models.ensemble.predict import EnsemblePrediction, InferenceSettings, predict
 from models.ensemble.record import EnsembleRecord
 from models.placement import Box
+from models.settings import EnsembleSettings
 from models.uncertainty import Agreement, entropy, tempered
 
 Pixels = npt.NDArray[np.float32]
@@ -68,17 +69,20 @@ class CheckpointEnsemble:
         self.network = network_of(plans).eval()
         self.manager = PlansManager(plans)
         self.configuration = self.manager.get_configuration(CONFIGURATION)
-        patch = self.configuration.patch_size
-        self.settings = InferenceSettings(tile=(int(patch[0]), int(patch[1])))
+        rows, columns = self.configuration.patch_size
+        self.tile = (int(rows), int(columns))
 
     def predict(
-        self, images: Sequence[Image], regions: Sequence[Box | None] | None = None
+        self,
+        images: Sequence[Image],
+        settings: EnsembleSettings | None = None,
+        regions: Sequence[Box | None] | None = None,
     ) -> list[tuple[Agreement, int]]:
         """Return for each image (H, W, 3) uint8 what the members agree on, and how many were asked.
 
-        Every member is read once for all images. ``regions`` are boxes in pixels of the images outside of
-        which nobody looks; an image with None in its place is not looked at. Raises ModelError:
-        MODEL-MISSING, MEMBER-INVALID.
+        Every member is read once for all images, those of different cycles in turn. ``regions`` are boxes
+        in pixels of the images outside of which nobody looks; an image with None in its place is not looked
+        at. Raises ModelError: MODEL-MISSING, MEMBER-INVALID.
         """
         prepared = [self._prepare(image) for image in images]
         asked = None
@@ -87,8 +91,16 @@ class CheckpointEnsemble:
                 None if region is None else one.seen(region)
                 for one, region in zip(prepared, regions, strict=True)
             ]
-        members = [partial(read_member, member.path) for member in self.record.members]
-        predicted = predict(self.network, members, [one.pixels for one in prepared], self.settings, asked)
+        how = settings or EnsembleSettings()
+        inference = InferenceSettings(
+            self.tile,
+            mirror=how.mirror,
+            precision=how.precision,
+            converged=how.converged,
+            at_least=how.at_least,
+        )
+        members = [partial(read_member, member.path) for member in self.record.in_turn()]
+        predicted = predict(self.network, members, [one.pixels for one in prepared], inference, asked)
         return [
             (self._on_pixels(one, where), one.members) for one, where in zip(predicted, prepared, strict=True)
         ]

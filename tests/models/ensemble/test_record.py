@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from models.ensemble.record import DESCRIPTION, read_record
@@ -26,6 +28,14 @@ def test_it_answers_no_other_words_and_no_other_method(tmp_path):
     assert not record.answers(["dark"], "medclip-sam-v2")
     assert not record.answers([], "medclip-sam-v2")
     assert not record.answers(["bright"], "salip")
+
+
+def test_cycles_are_heard_in_turn_the_end_of_each_first(tmp_path):
+    record = ensemble(tmp_path / "one", members=1)
+    (member,) = record.members
+    epochs = (19, 20, 39, 40, 59, 60)
+    cycles = replace(record, members=tuple(replace(member, epoch=epoch) for epoch in epochs))
+    assert [one.epoch for one in cycles.in_turn()] == [20, 40, 60, 19, 39, 59]
 
 
 def test_an_ensemble_of_true_masks_answers_under_any_method(tmp_path):

@@ -6,7 +6,7 @@ from models.ensemble.members import write_member
 from models.ensemble.vote import CheckpointEnsemble
 from models.errors import Code, ModelError
 from models.method import Method
-from models.settings import Settings
+from models.settings import EnsembleSettings, Settings
 from models.stages import Members
 from models.uncertainty import entropy
 from tests.models.ensemble.folder import PLAN, ensemble
@@ -23,7 +23,7 @@ def record(tmp_path):
 
 def method(*ensembles, on=True):
     bundle = Bundle("toy", "0", "d" * 64, ToyEncoder(), BoxSegmenter(), (), {}, ensembles)
-    return Method(bundle, Settings(ensemble=on, relevance_tokens=0.05))
+    return Method(bundle, Settings(relevance_tokens=0.05, ensemble=EnsembleSettings(vote=on)))
 
 
 def vote(asked, image, prompt):
@@ -52,7 +52,7 @@ def test_a_batch_is_answered_as_its_images_alone(record):
 
 
 def test_an_image_without_a_region_is_not_looked_at(record):
-    ((agreement, members),) = CheckpointEnsemble(record).predict([IMAGE], [None])
+    ((agreement, members),) = CheckpointEnsemble(record).predict([IMAGE], regions=[None])
     assert members == 0
     assert not agreement.mutual_information.any()
 
@@ -71,6 +71,13 @@ def test_the_checkpoints_vote_on_the_prompt_that_they_were_trained_for(record):
 @pytest.mark.parametrize("asked", ["bright and round", "dark matter"])
 def test_any_other_prompt_takes_the_methods_own_way(record, asked):
     assert method(record).ensemble_for([asked]) is None
+
+
+def test_a_vote_that_may_end_early_says_how_many_were_asked(tmp_path):
+    record = ensemble(tmp_path / "many", members=6)
+    early = EnsembleSettings(vote=True, converged=1.0, at_least=2)
+    ((_, members),) = CheckpointEnsemble(record).predict([IMAGE], early)
+    assert members == 2
 
 
 def test_off_means_off(record):

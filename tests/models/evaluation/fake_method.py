@@ -19,7 +19,7 @@ REFUSED_PIXEL = 13
 @dataclass(frozen=True)
 class FakeSettings:
     members: int = 4
-    ensemble: bool = False
+    ensemble: Any = field(default_factory=lambda: SimpleNamespace(vote=False))
     masks: MaskSettings = field(default_factory=MaskSettings)
     salip: SalipSettings = field(default_factory=SalipSettings)
 
