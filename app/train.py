@@ -28,6 +28,10 @@ BUDGET_EPOCHS, BUDGET_KEEP = 60, 2
 """With a budget: so many epochs in all, the last so many of each cycle kept."""
 
 
+AROUND = 0.5
+"""Of the box of what was found, seen on each side of it."""
+
+
 @dataclass(frozen=True)
 class Request:
     """The command line of ``textseg train``; None where an option was not given."""
@@ -42,6 +46,7 @@ class Request:
     cycles: int = 3
     keep: int | None = None
     rate: Literal["recommended", "released"] = "recommended"
+    whole: bool = False
     bf16: bool = False
     seed: int = 0
     work: Path | None = None
@@ -109,7 +114,8 @@ def recipe_of(request: Request) -> "Recipe":
         cycles = Cycles(request.epochs or epochs, request.cycles, request.keep or keep, request.rate)
     except ValueError as error:
         raise ConfigError(Code.USAGE, str(error)) from error
-    return replace(Recipe(cycles), bf16=request.bf16, seed=request.seed)
+    around = None if request.whole else AROUND
+    return replace(Recipe(cycles), around=around, bf16=request.bf16, seed=request.seed)
 
 
 def _labelled(request: Request) -> "Sequence[Labelled]":

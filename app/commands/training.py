@@ -93,6 +93,9 @@ def train(
     cycles: Annotated[int, typer.Option(min=1)] = 3,
     keep: Annotated[int | None, typer.Option(min=1, help="Members of a cycle: 10; 2 with a budget.")] = None,
     rate: Annotated[RateMode, typer.Option(help="Learning rate within a cycle.")] = RateMode.RECOMMENDED,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="See whole images, not a window around what was found.")
+    ] = False,
     bf16: Annotated[
         bool, typer.Option("--bf16", help="Compute in bfloat16, where the processor has it.")
     ] = False,
@@ -117,6 +120,7 @@ def train(
         cycles=cycles,
         keep=keep,
         rate=rate.value,
+        whole=whole,
         bf16=bf16,
         seed=seed,
         work=work,

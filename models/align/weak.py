@@ -37,6 +37,7 @@ LEAST_CONFIDENCE = 0.7
 SMALL = LADDER[2]
 """The plan of the shipped ensembles."""
 
+AROUND = 0.5
 CYCLES = Cycles(60, 3, 2)
 ONE_CYCLE = Cycles(60, 1, 1)
 
@@ -150,7 +151,8 @@ def _trained(
 ) -> EnsembleRecord:
     """Train in ``seconds`` what is not there yet."""
     if not (folder / DESCRIPTION).is_file():
-        size, recipe = prepare(labelled, folder / "work", Recipe(cycles, bf16=True), size, seconds)
+        asked = Recipe(cycles, around=AROUND, bf16=True)
+        size, recipe = prepare(labelled, folder / "work", asked, size, seconds)
 
         def report(epoch: int, *_: float) -> None:
             told(f"{folder.parent.name}: {folder.name}", epoch, cycles.epochs)

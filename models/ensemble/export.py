@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from PIL import Image as Pillow
 
 from models.ensemble.plan import CONFIGURATION
 from models.ensemble.recipe import SECTION
@@ -24,9 +25,13 @@ from models.ensemble.train import Trained
 from models.errors import Code, ModelError
 from models.evaluation.files import replace_text
 from models.labelled import Labelled
+from models.segmenters.prompts import tight_box
 from models.uncertainty import THRESHOLD, entropy, tempered
 
 PLAN, NAMES, CURVE = "plans.json", "trained-on.csv", "learning-curve.png"
+
+CURVE_SIDE = 1400
+"""Pixels of the longer side of the learning curve's picture."""
 
 REVIEW_SHARE = 0.9
 """So many of the results held back stay below the review threshold."""
@@ -58,7 +63,7 @@ def export(trained: Trained, labelled: Sequence[Labelled], purpose: Purpose, out
     replace_text(out / PLAN, json.dumps(plans, indent=1, sort_keys=True) + "\n")
     curve = trained.folder / "progress.png"
     if curve.is_file():
-        shutil.copyfile(curve, out / CURVE)
+        _write_curve(curve, out / CURVE)
     _write_names(out / NAMES, labelled, trained.held)
     description = {
         "name": purpose.task,
@@ -70,6 +75,7 @@ def export(trained: Trained, labelled: Sequence[Labelled], purpose: Purpose, out
         "licence": purpose.licence,
         "source": f"trained by `textseg train {purpose.task} --labels {purpose.labels}`",
         "side": trained.size.side,
+        "around": trained.recipe.around,
         "plans": {"path": PLAN, "sha256": _sha256(out / PLAN)},
         "temperature": 1.0,
         "review": 0.5,
@@ -88,7 +94,9 @@ def _calibrate(out: Path, description: dict[str, Any], held: Sequence[Labelled])
     from models.evaluation.calibration import fit_temperature
 
     ensemble = CheckpointEnsemble(read_record(out))
-    agreed = [agreement.probability for agreement, _ in ensemble.predict([item.image for item in held])]
+    regions = [tight_box(item.mask) if item.mask.any() else None for item in held]
+    answers = ensemble.predict([item.image for item in held], regions=regions)
+    agreed = [agreement.probability for agreement, _ in answers]
     temperature = fit_temperature([(own, item.mask) for own, item in zip(agreed, held, strict=True)])
     scores = [
         float(entropy(tempered(one, temperature))[mask].mean())
@@ -113,6 +121,13 @@ def _write(out: Path, description: Mapping[str, Any]) -> None:
     replace_text(
         out / DESCRIPTION, yaml.safe_dump(dict(description), sort_keys=False, allow_unicode=True, width=110)
     )
+
+
+def _write_curve(drawn: Path, path: Path) -> None:
+    """Reduce nnU-Net's poster of a training to what fits a screen."""
+    with Pillow.open(drawn) as picture:
+        picture.thumbnail((CURVE_SIDE, CURVE_SIDE))
+        picture.convert("P", palette=Pillow.Palette.ADAPTIVE).save(path, optimize=True)
 
 
 def _write_names(path: Path, labelled: Iterable[Labelled], held: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from models.ensemble.framing import framed, framed_mask
+from models.ensemble.framing import Framing, framed, framed_mask
 from models.errors import Code, DatasetError
 from models.labelled import Labelled
 
@@ -49,7 +49,7 @@ def nnunet_environment(work: Path, loaders: int = 0) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def write_raw(labelled: Iterable[Labelled], work: Path, side: int) -> dict[str, str]:
+def write_raw(labelled: Iterable[Labelled], work: Path, framing: Framing) -> dict[str, str]:
     """Write nnU-Net's raw data set below ``work`` and return the patient of every case.
 
     Raises DatasetError (DATASET-INVALID) when there is no label with a target, or a name appears twice.
@@ -60,13 +60,14 @@ def write_raw(labelled: Iterable[Labelled], work: Path, side: int) -> dict[str, 
         one.mkdir(parents=True, exist_ok=True)
     patients: dict[str, str] = {}
     targets = 0
-    for item in labelled:
+    views = (view for item in labelled for view in framing.views(item, seed=0))
+    for item in views:
         if item.name in patients:
             raise DatasetError(Code.DATASET_INVALID, f"two images are called {item.name}; rename one")
         patients[item.name] = item.patient or item.name
-        mask = framed_mask(item.mask, side)
+        mask = framed_mask(item.mask, framing.side)
         targets += bool(mask.any())
-        Pillow.fromarray(framed(item.image, side)).save(images / f"{item.name}_0000.png")
+        Pillow.fromarray(framed(item.image, framing.side)).save(images / f"{item.name}_0000.png")
         Pillow.fromarray(mask.astype(np.uint8)).save(labels / f"{item.name}.png")
     if targets == 0:
         raise DatasetError(Code.DATASET_INVALID, "no label shows a target: there is nothing to learn")

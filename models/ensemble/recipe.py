@@ -19,6 +19,8 @@ class Recipe:
         Epochs, cycles, learning rate and which epochs are kept.
     iterations, validation_iterations
         Batches per epoch.
+    around
+        See :class:`models.ensemble.framing.Framing`.
     bf16
         Whether the network computes in bfloat16 (weights stay float32). Only where the processor has it.
     seed
@@ -28,6 +30,7 @@ class Recipe:
     cycles: Cycles = field(default_factory=Cycles)
     iterations: int = 250
     validation_iterations: int = 50
+    around: float | None = None
     bf16: bool = False
     seed: int = 0
 

@@ -13,6 +13,7 @@ import yaml
 
 from models.bundles.files import sha256_of
 from models.bundles.record import ModelRecord
+from models.ensemble.framing import Framing
 from models.errors import Code, ModelError
 
 DESCRIPTION = "ensemble.yaml"
@@ -53,8 +54,8 @@ class EnsembleRecord:
         ``pseudo`` or ``truth``.
     method
         The method whose pseudo-labels it learnt; None after true masks.
-    side
-        Length of the longer side of the images it sees, in pixels.
+    framing
+        What it sees of an image.
     plans
         nnU-Net's plan: network, patch, normalisation.
     temperature
@@ -70,7 +71,7 @@ class EnsembleRecord:
     prompts: frozenset[str]
     labels: str
     method: str | None
-    side: int
+    framing: Framing
     plans: Path
     temperature: float
     review: float
@@ -130,7 +131,7 @@ def read_record(folder: Path) -> EnsembleRecord:
         prompts=frozenset(values["prompts"]),
         labels=values["labels"],
         method=values.get("method"),
-        side=int(values["side"]),
+        framing=Framing(int(values["side"]), values.get("around")),
         plans=plans,
         temperature=float(values["temperature"]),
         review=float(values["review"]),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from models.ensemble.framing import Framing
 from models.ensemble.plan import CONFIGURATION, DEFAULT, Size, fit, sized
 from models.ensemble.raw_dataset import NAME, nnunet_environment, split, write_raw
 from models.ensemble.recipe import Recipe
@@ -41,7 +42,7 @@ Progress = Callable[[int, float, float], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training: its ``plans`` (nnU-Net's, with the recipe), folder and the cases held back."""
+    """A finished training: its ``plans`` (nnU-Net's, with the recipe), folder and the images held back."""
 
     plans: dict[str, Any]
     folder: Path
@@ -75,8 +76,12 @@ def prepare(
         return _size(kept["size"]), Recipe.read(kept["recipe"])
     with nnunet_environment(work, loaders=1), _quiet():
         if size is None:
-            size = DEFAULT if seconds is None else fit(_planned(labelled, work, DEFAULT), recipe, seconds)
-        plans = _planned(labelled, work, size)
+            size = (
+                DEFAULT
+                if seconds is None
+                else fit(_planned(labelled, work, DEFAULT, recipe), recipe, seconds)
+            )
+        plans = _planned(labelled, work, size, recipe)
         _preprocess(plans, size, recipe, work)
     if seconds is not None:
         with nnunet_environment(work), _quiet():
@@ -108,7 +113,8 @@ def train(work: Path, size: Size, recipe: Recipe, device: str, report: Progress)
                 ) from error
         plans = json.loads(_plans_path(work).read_text(encoding="utf-8"))
         held = json.loads((_preprocessed(work) / "splits_final.json").read_text(encoding="utf-8"))[0]["val"]
-        return Trained(plans, trainer.folder, tuple(held), size, recipe)
+        names = dict.fromkeys(name.partition("__")[0] if recipe.around is not None else name for name in held)
+        return Trained(plans, trainer.folder, tuple(names), size, recipe)
 
 
 def labels_digest(labelled: Sequence[Labelled]) -> str:
@@ -128,11 +134,11 @@ def _size(values: dict[str, Any]) -> Size:
     )
 
 
-def _planned(labelled: Sequence[Labelled], work: Path, size: Size) -> dict[str, Any]:
+def _planned(labelled: Sequence[Labelled], work: Path, size: Size, recipe: Recipe) -> dict[str, Any]:
     """Write the raw data set at a size and return nnU-Net's plan for it."""
     from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments
 
-    patients = write_raw(labelled, work, size.side)
+    patients = write_raw(labelled, work, Framing(size.side, recipe.around))
     _preprocessed(work).mkdir(parents=True, exist_ok=True)
     trained_on, held = split(patients, HELD_SHARE, seed=0)
     extract_fingerprints([1], num_processes=1, clean=True, verbose=False, show_progress_bar=False)

@@ -25,36 +25,28 @@ Pixels = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class _Prepared:
-    """An image of (height, width) = ``size`` as the network sees it: ``pixels`` (1, h, w) float32.
+    """The window on an image of (height, width) = ``size`` as the network sees it.
 
-    They are the part of the framed image, ``framed`` = (rows, columns), that begins at ``top`` and ``left``:
-    nnU-Net cuts black borders off.
+    ``pixels`` (1, h, w) float32 are the part of the framed window, ``framed`` = (rows, columns), that begins
+    at ``top`` and ``left``: nnU-Net cuts black borders off.
     """
 
     pixels: Tensor
     top: int
     left: int
     framed: tuple[int, int]
+    window: tuple[slice, slice]
     size: tuple[int, int]
-
-    def seen(self, region: Box) -> Box:
-        """Return a box of the image's pixels in those of ``pixels``."""
-        x0, y0, x1, y1 = region
-        down, right = self.framed[0] / self.size[0], self.framed[1] / self.size[1]
-        rows, columns = self.pixels.shape[1:]
-        return (
-            min(max(0.0, x0 * right - self.left), columns - 1.0),
-            min(max(0.0, y0 * down - self.top), rows - 1.0),
-            min(max(1.0, x1 * right - self.left), float(columns)),
-            min(max(1.0, y1 * down - self.top), float(rows)),
-        )
 
     def back(self, values: Pixels) -> Pixels:
         """Return values (h, w) of ``pixels`` on the image, 0 where the network saw nothing."""
-        whole = np.zeros(self.framed, np.float32)
+        inside = np.zeros(self.framed, np.float32)
         rows, columns = values.shape
-        whole[self.top : self.top + rows, self.left : self.left + columns] = values
-        return unframed(whole, *self.size)
+        inside[self.top : self.top + rows, self.left : self.left + columns] = values
+        whole = np.zeros(self.size, np.float32)
+        seen = whole[self.window]
+        whole[self.window] = unframed(inside, seen.shape[0], seen.shape[1])
+        return whole
 
 
 class CheckpointEnsemble:
@@ -84,13 +76,9 @@ class CheckpointEnsemble:
         in pixels of the images outside of which nobody looks; an image with None in its place is not looked
         at. Raises ModelError: MODEL-MISSING, MEMBER-INVALID.
         """
-        prepared = [self._prepare(image) for image in images]
-        asked = None
-        if regions is not None:
-            asked = [
-                None if region is None else one.seen(region)
-                for one, region in zip(prepared, regions, strict=True)
-            ]
+        looked = [_whole(image) for image in images] if regions is None else regions
+        pairs = list(zip(images, looked, strict=True))
+        prepared = [self._prepare(image, region) for image, region in pairs if region is not None]
         how = settings or EnsembleSettings()
         inference = InferenceSettings(
             self.tile,
@@ -100,30 +88,43 @@ class CheckpointEnsemble:
             at_least=how.at_least,
         )
         members = [partial(read_member, member.path) for member in self.record.in_turn()]
-        predicted = predict(self.network, members, [one.pixels for one in prepared], inference, asked)
+        predicted = predict(self.network, members, [one.pixels for one in prepared], inference)
+        answers = iter(zip(predicted, prepared, strict=True))
         return [
-            (self._on_pixels(one, where), one.members) for one, where in zip(predicted, prepared, strict=True)
+            (_unseen(image), 0) if region is None else self._on_pixels(*next(answers))
+            for image, region in pairs
         ]
 
-    def _prepare(self, image: Image) -> _Prepared:
+    def _prepare(self, image: Image, region: Box) -> _Prepared:
         """Frame and normalise as in training, by nnU-Net's own preprocessor."""
         from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 
-        small = framed(image, self.record.side)
+        size = image.shape[0], image.shape[1]
+        window = self.record.framing.window(region, size)
+        small = framed(image[window], self.record.framing.side)
         data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
             small[None, None].astype(np.float32), None, {"spacing": [999.0, 1.0, 1.0]}, self.manager,
             self.configuration, {"labels": {"background": 0, "target": 1}, "channel_names": {"0": "grey"}},
         )  # fmt: skip
         box = properties["bbox_used_for_cropping"]
         pixels = torch.from_numpy(data[:, 0]).float()
-        size = image.shape[0], image.shape[1]
-        return _Prepared(pixels, int(box[1][0]), int(box[2][0]), (small.shape[0], small.shape[1]), size)
+        corner = int(box[1][0]), int(box[2][0])
+        return _Prepared(pixels, *corner, (small.shape[0], small.shape[1]), window, size)
 
-    def _on_pixels(self, one: EnsemblePrediction, where: _Prepared) -> Agreement:
+    def _on_pixels(self, one: EnsemblePrediction, where: _Prepared) -> tuple[Agreement, int]:
         mean = where.back(one.probability)
-        probability = tempered(mean, self.temperature)
+        probability = tempered(mean, self.temperature) * (mean > 0)
         information = np.minimum(where.back(one.mutual_information), entropy(mean))
-        return Agreement(probability, entropy(probability), information)
+        return Agreement(probability, entropy(probability), information), one.members
+
+
+def _whole(image: Image) -> Box:
+    return 0.0, 0.0, float(image.shape[1]), float(image.shape[0])
+
+
+def _unseen(image: Image) -> Agreement:
+    nothing = np.zeros(image.shape[:2], np.float32)
+    return Agreement(nothing, nothing, nothing)
 
 
 @cache

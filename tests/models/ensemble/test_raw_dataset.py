@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from models.ensemble.framing import Framing
 from models.ensemble.raw_dataset import NAME, nnunet_environment, split, write_raw
 from models.errors import Code, DatasetError
 from models.labelled import Labelled
@@ -12,7 +13,7 @@ from tests.models.ensemble.small import disc, discs
 
 
 def test_labels_are_0_and_1_and_images_one_grey_channel(tmp_path):
-    patients = write_raw(discs(3), tmp_path, 32)
+    patients = write_raw(discs(3), tmp_path, Framing(32))
     folder = tmp_path / "raw" / NAME
     assert patients == {f"disc_{n:02}": f"disc_{n:02}" for n in range(3)}
     label = np.asarray(Pillow.open(folder / "labelsTr" / "disc_00.png"))
@@ -26,13 +27,13 @@ def test_labels_are_0_and_1_and_images_one_grey_channel(tmp_path):
 
 def test_two_images_of_one_name_are_refused(tmp_path):
     with pytest.raises(DatasetError, match="two images are called twice"):
-        write_raw([disc("twice", 0), disc("twice", 1)], tmp_path, 32)
+        write_raw([disc("twice", 0), disc("twice", 1)], tmp_path, Framing(32))
 
 
 def test_labels_without_any_target_are_refused(tmp_path):
     empty = Labelled("empty", np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), bool))
     with pytest.raises(DatasetError) as error:
-        write_raw([empty], tmp_path, 32)
+        write_raw([empty], tmp_path, Framing(32))
     assert error.value.code is Code.DATASET_INVALID
 
 
