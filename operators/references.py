@@ -13,6 +13,7 @@ from pydicom.uid import UltrasoundImageStorage
 from operators import header as tags
 from operators.identifiers import substitute_uid
 from operators.slices import Slice
+from operators.sop_classes import ENHANCED
 from operators.spacing import picture_spacing, pixel_shape
 from operators.stack import ImageStack, PictureStack, VolumeStack
 
@@ -36,7 +37,7 @@ def volume_sources(stack: VolumeStack) -> list[Dataset]:
     the last digit between frames.
     """
     first = stack.planes[0]
-    if first.instance.frames > 1:
+    if first.instance.sop_class_uid in ENHANCED:
         return [_multiframe_source(stack)]
     return [_plane_source(plane, first, stack) for plane in stack.planes]
 
@@ -46,12 +47,11 @@ def picture_source(plane: Slice) -> tuple[Dataset, tuple[float, float]]:
 
     In mm where that is known, otherwise as :func:`operators.spacing.pixel_shape` tells it.
 
-    A frame of a multi-frame object is presented as a single image; the writers put its frame number into
-    every reference.
+    It is presented as a single image of a class that has no frames; the writers put its own class, and its
+    number among the frames, into every reference.
     """
     source = _base(plane)
-    if plane.instance.frames > 1:
-        source.SOPClassUID = UltrasoundImageStorage
+    source.SOPClassUID = UltrasoundImageStorage
     spacing = pixel_shape(plane)
     source.PixelSpacing = list(spacing)
     return source, spacing

@@ -242,8 +242,6 @@ def _place_picture(result: Dataset, spacing: tuple[float, float]) -> None:
 
 def refer_to_frame(result: Dataset, plane: Slice) -> None:
     """Make the references of a result made of one frame name that frame and the SOP class of its file."""
-    if plane.instance.frames == 1:
-        return
     of_frames = [
         image
         for frame in result.get("PerFrameFunctionalGroupsSequence", [])
@@ -260,5 +258,5 @@ def refer_to_frame(result: Dataset, plane: Slice) -> None:
     result.SourceImageSequence = of_result
     for image in [*of_frames, *of_series, *of_result]:
         image.ReferencedSOPClassUID = plane.instance.sop_class_uid
-    for image in [*of_frames, *of_result]:
+    for image in [*of_frames, *of_result] if plane.instance.frames > 1 else []:
         image.ReferencedFrameNumber = plane.frame + 1

@@ -13,7 +13,7 @@ from models.intensity import (
     choose_window,
 )
 from operators import header as tags
-from operators.pixels import Values, look_up
+from operators.pixels import Values, look_up, table_entries
 from operators.slices import Slice
 
 _FUNCTIONS: dict[str, VoiFunction] = {"LINEAR_EXACT": "LINEAR_EXACT", "SIGMOID": "SIGMOID"}
@@ -22,17 +22,12 @@ _FUNCTIONS: dict[str, VoiFunction] = {"LINEAR_EXACT": "LINEAR_EXACT", "SIGMOID":
 def picture_window(plane: Slice, values: Values, choice: WindowChoice = AUTO) -> tuple[Values, Window]:
     """Return the values of a picture that are shown, and the window that shows them.
 
-    Unless the task asks for a window or percentiles: the first VOI LUT of the image, else its first window,
-    else 8-bit values as they are, else percentiles.
-
-    Raises
-    ------
-    InputError
-        PIXELS_UNDECODABLE when the VOI LUT is damaged.
+    Unless the task asks for a window or percentiles: the first VOI LUT of the image that is whole, else its
+    first window, else 8-bit values as they are, else percentiles.
     """
-    own = None
+    header, own = plane.instance.header, None
     if choice.centre_width is None and choice.percentiles is None:
-        tables = tags.items(plane.instance.header, "VOILUTSequence")
+        tables = [table for table in tags.items(header, "VOILUTSequence") if table_entries(table) is not None]
         if tables:
             values = look_up(values, tables[0], plane)
             bits = (tags.numbers(tables[0], "LUTDescriptor", 3) or (0, 0, 16))[2]

@@ -163,12 +163,18 @@ def damaged(**changes):
     return item
 
 
-@pytest.mark.parametrize("keyword", ["VOILUTSequence", "ModalityLUTSequence"])
-@pytest.mark.parametrize(
-    "changes", [{"LUTDescriptor": None}, {"LUTData": None}, {"LUTData": [1, 2, 3]}], ids=str
-)
-def test_a_damaged_table_is_refused_by_name(tmp_path, keyword, changes):
-    path = ramp(tmp_path, **{keyword: [damaged(**changes)]})
+DAMAGES = [{"LUTDescriptor": None}, {"LUTData": None}, {"LUTData": [1, 2, 3]}]
+
+
+@pytest.mark.parametrize("changes", DAMAGES, ids=str)
+def test_a_damaged_voi_lut_is_passed_over(tmp_path, changes):
+    path = ramp(tmp_path, VOILUTSequence=[damaged(**changes)], **SHOWN["linear"])
+    assert view_of(path).window.rule.startswith("VOI window of the image")
+
+
+@pytest.mark.parametrize("changes", DAMAGES, ids=str)
+def test_values_behind_a_damaged_modality_lut_are_refused_by_name(tmp_path, changes):
+    path = ramp(tmp_path, ModalityLUTSequence=[damaged(**changes)])
     with pytest.raises(InputError) as caught:
         view_of(path)
     assert caught.value.code is Code.PIXELS_UNDECODABLE
