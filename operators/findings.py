@@ -1,11 +1,12 @@
 """What the method found in a stack: masks and their uncertainty, kept only where there are any."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from models.ensemble.isolated import planes_without_isolated
 from models.errors import Code
 from models.uncertainty import ENTROPY_FLOOR_BITS
 from operators.regions import SearchArea
@@ -67,7 +68,7 @@ class PlaneFinding:
     def full_masks(self, rows: int, columns: int) -> BoolArray:
         """Return the masks on the whole plane, (targets, rows, columns)."""
         whole = np.zeros((len(self.masks), rows, columns), dtype=np.bool_)
-        whole[:, self.top : self.bottom, self.left : self.right] = self.masks
+        whole[:, *self.pixels] = self.masks
         return whole
 
     @property
@@ -78,8 +79,13 @@ class PlaneFinding:
     def full_entropy(self, rows: int, columns: int) -> FloatArray:
         """Return the largest entropy over the targets on the whole plane, (rows, columns) in bits."""
         whole = np.zeros((rows, columns), dtype=np.float32)
-        whole[self.top : self.bottom, self.left : self.right] = self.entropy
+        whole[self.pixels] = self.entropy
         return whole
+
+    @property
+    def pixels(self) -> tuple[slice, slice]:
+        """Index of the rectangle in the plane."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
 
     @property
     def bottom(self) -> int:
@@ -140,6 +146,38 @@ class Findings:
     def pixels(self) -> int:
         """Number of pixels (voxels) that belong to at least one target."""
         return sum(int(plane.masks.any(axis=0).sum()) for plane in self.planes)
+
+
+def without_isolated_findings(findings: Findings, spacing: float) -> Findings:
+    """Return the findings without what is isolated along the slice axis, target by target.
+
+    The rule is that of :mod:`models.ensemble.isolated`; ``spacing`` of the slices is in mm. The entropy map
+    stays: members saw something there.
+    """
+    planes = findings.planes
+    if not planes:
+        return findings
+    rows, columns = max(plane.bottom for plane in planes), max(plane.right for plane in planes)
+    whole = {plane.plane: plane.full_masks(rows, columns) for plane in planes}
+    targets = range(len(planes[0].masks))
+    kept = [
+        planes_without_isolated({index: masks[target] for index, masks in whole.items()}, spacing)
+        for target in targets
+    ]
+    return replace(
+        findings,
+        planes=tuple(
+            _with_masks(plane, np.stack([kept[target][plane.plane][plane.pixels] for target in targets]))
+            for plane in planes
+        ),
+    )
+
+
+def _with_masks(plane: PlaneFinding, masks: BoolArray) -> PlaneFinding:
+    """Return a plane with smaller masks. Of several targets' entropies only the largest is still known."""
+    known = (float(plane.entropy[mask].sum(dtype=np.float64)) for mask in masks)
+    sums = tuple(min(own, before) for own, before in zip(known, plane.mask_entropy, strict=True))
+    return replace(plane, masks=masks, mask_entropy=sums)
 
 
 def mean_entropy(findings: Sequence[PlaneFinding]) -> float | None:

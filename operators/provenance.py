@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from models.bundles.record import ModelRecord
+from models.ensemble.isolated import LEAST_MM, SHARE
 from operators.identifiers import own_uid
 from operators.task import Task
 
@@ -62,6 +63,7 @@ class Provenance:
             "window": window,
             "threshold": "mean probability over members > 0.5",
             "voters": dict(self.voters),
+            "isolated": f"removed under {LEAST_MM:g} mm along the slices and {SHARE:g} of the largest component",
             "seed": self.task.seed,
             **self.settings,
         }

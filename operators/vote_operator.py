@@ -8,17 +8,19 @@ from monai.deploy.core import Fragment  # type: ignore[attr-defined]
 
 from models.errors import Code
 from models.stages import Vote
-from operators.findings import Findings, PlaneFinding, crop_finding
+from operators.findings import Findings, PlaneFinding, crop_finding, without_isolated_findings
 from operators.graph_operator import GraphOperator
 from operators.messages import Stage
 from operators.run_record import RunRecord
+from operators.stack import VolumeStack
 
 
 class VoteOperator(GraphOperator):
     """Emits the findings of the stack after its last plane.
 
     Several targets are decided alone, each by its own mean probability > 0.5; where they overlap, a voxel
-    belongs to all of them.
+    belongs to all of them. In a volume, what is isolated along the slice axis is then taken away
+    (:mod:`models.ensemble.isolated`).
     """
 
     stage = "vote"
@@ -39,6 +41,8 @@ class VoteOperator(GraphOperator):
         if plane.index + 1 < plane.total:
             return None
         findings = Findings(tuple(self.planes), tuple(sorted(self.absent.items())))
+        if isinstance(self.record.stack, VolumeStack):
+            findings = without_isolated_findings(findings, self.record.stack.grid.spacing[0])
         self.record.findings = findings
         return findings
 
