@@ -63,7 +63,7 @@ class Provenance:
             "window": window,
             "threshold": "mean probability over members > 0.5",
             "voters": dict(self.voters),
-            "isolated": f"removed under {LEAST_MM:g} mm along the slices and {SHARE:g} of the largest component",
+            "isolated": f"removed: under {LEAST_MM:g} mm along the slices and {SHARE:g} of the largest",
             "seed": self.task.seed,
             **self.settings,
         }
