@@ -21,9 +21,11 @@ from models.errors import Code, InputError
 from models.method import Method
 from operators.coarse_mask_operator import CoarseMaskOperator
 from operators.ensemble_operator import EnsembleOperator
-from operators.findings import mean_entropy
+from operators.findings import REASONS, mean_entropy
 from operators.image_stack_operator import ImageStackOperator
+from operators.key_object_writer_operator import KeyObjectWriterOperator
 from operators.load_study_operator import LoadStudyOperator
+from operators.measurement_report_writer_operator import MeasurementReportWriterOperator
 from operators.parametric_map_writer_operator import ParametricMapWriterOperator
 from operators.plane_stream_operator import PlaneStreamOperator
 from operators.provenance import Provenance
@@ -125,6 +127,8 @@ class TextSegApplication(Application):  # type: ignore[misc]
         seg = SegmentationWriterOperator(self, record, "seg", self.provenance, limit)
         pm = ParametricMapWriterOperator(self, record, "pm", self.provenance, limit)
         sc = SecondaryCaptureWriterOperator(self, record, "sc", self.provenance, limit)
+        sr = MeasurementReportWriterOperator(self, record, "sr", self.provenance, limit)
+        ko = KeyObjectWriterOperator(self, record, "ko", self.provenance, limit)
 
         self.add_flow(load, select, {("folder", "folder")})
         self.add_flow(select, volume, {("series", "series")})
@@ -134,9 +138,11 @@ class TextSegApplication(Application):  # type: ignore[misc]
         self.add_flow(coarse, sam, {("coarse", "coarse")})
         self.add_flow(sam, ensemble, {("members", "members")})
         self.add_flow(ensemble, vote, {("votes", "votes")})
-        for writer in (seg, pm, sc):
+        for writer in (seg, pm, sc, sr, ko):
             self.add_flow(volume, writer, {("stack", "stack")})
             self.add_flow(vote, writer, {("findings", "findings")})
+        self.add_flow(seg, sr, {("written", "segmentations")})
+        self.add_flow(pm, sr, {("written", "maps")})
 
 
 _one_run_at_a_time = threading.Lock()
@@ -219,7 +225,7 @@ def _outcome(record: RunRecord, series: str, task: Task) -> TaskOutcome:
         task=task.name,
         status="found" if found else "nothing-found",
         code=None if found else findings.code,
-        reason="" if found else NOTHING[findings.code],
+        reason="" if found else REASONS[findings.code],
         files=tuple(record.files),
         seconds=dict(record.seconds),
         sop_instance_uids=tuple(record.sop_instance_uids),
@@ -241,17 +247,6 @@ def _outcome(record: RunRecord, series: str, task: Task) -> TaskOutcome:
         if spacing is not None
     )
     return replace(outcome, area_mm2=sum(areas))
-
-
-NOTHING = {
-    Code.TARGET_ABSENT: "No image shows what the prompt names.",
-    Code.NO_REGION: "Fewer regions than the target has look like it.",
-    Code.REGIONS_ALIKE: "The regions that look like the target are one region, proposed several times.",
-    Code.MARGIN_LOW: "The text does not tell the target's region from the next one.",
-    Code.NO_COMPONENT: "The saliency map has no confident component.",
-    Code.NO_MASK: "No pixel is more likely inside the target than outside.",
-}
-"""What a code means to people."""
 
 
 def _refused(

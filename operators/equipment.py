@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TypedDict
 
-from highdicom import ContributingEquipment
+from highdicom import ContributingEquipment, sr
 from pydicom.sr.codedict import codes
 
-from operators.identifiers import derived_uid
+from operators.identifiers import derived_uid, own_uid
 from operators.provenance import Provenance
 from operators.study import Series
 
@@ -52,6 +52,19 @@ def result_header(
 def model_name(provenance: Provenance) -> str:
     """Return ManufacturerModelName: the software and the method it ran."""
     return f"{MANUFACTURER} {provenance.task.method}"
+
+
+def observer(provenance: Provenance) -> sr.ObserverContext:
+    """Return the device that observed what a document says: this software with this bundle (TID 1004)."""
+    identity = {"device": MANUFACTURER, "software": provenance.software_version}
+    device = sr.DeviceObserverIdentifyingAttributes(
+        uid=own_uid({**identity, "bundle": provenance.bundle_digest}),
+        name=MANUFACTURER,
+        manufacturer_name=MANUFACTURER,
+        model_name=model_name(provenance),
+        serial_number=provenance.bundle_digest[:64],
+    )
+    return sr.ObserverContext(codes.DCM.Device, device)
 
 
 def contributing(

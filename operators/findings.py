@@ -14,6 +14,16 @@ from operators.regions import SearchArea
 LAST_FIRST = (Code.NO_MASK, Code.NO_COMPONENT, Code.MARGIN_LOW, Code.REGIONS_ALIKE, Code.NO_REGION)
 """Codes with which the method ends after it has judged that the target is there, the last stage's first."""
 
+REASONS = {
+    Code.TARGET_ABSENT: "No image shows what the prompt names.",
+    Code.NO_REGION: "Fewer regions than the target has look like it.",
+    Code.REGIONS_ALIKE: "The regions that look like the target are one region, proposed several times.",
+    Code.MARGIN_LOW: "The text does not tell the target's region from the next one.",
+    Code.NO_COMPONENT: "The saliency map has no confident component.",
+    Code.NO_MASK: "No pixel is more likely inside the target than outside.",
+}
+"""What the code of a stack without a finding means to people."""
+
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
 

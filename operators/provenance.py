@@ -52,6 +52,11 @@ class Provenance:
         """Wordings, one group per target."""
         return tuple(target.prompts for target in self.task.targets)
 
+    @property
+    def algorithm(self) -> str:
+        """AlgorithmName: method and mode."""
+        return f"{self.task.method} ({self.task.mode})"
+
     def configuration(self, window: str) -> dict[str, object]:
         """Return everything but the images and the models that decides the voxels, for record and UID."""
         return {

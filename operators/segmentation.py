@@ -43,10 +43,10 @@ def volume_segmentation(stack: VolumeStack, findings: Findings, provenance: Prov
     present = np.zeros((count, len(provenance.prompts)), dtype=np.bool_)
     for finding in findings.found:
         present[place[finding.plane]] = finding.masks.any(axis=(1, 2))
-    by_reference = {stack.planes[finding.plane].reference: finding for finding in findings.found}
+    by_source = {_place(stack.planes[finding.plane]): finding for finding in findings.found}
 
     def masks(frame: Dataset) -> BoolArray:
-        return by_reference[_source_of(frame)].full_masks(rows, columns)
+        return by_source[_source_of(frame)].full_masks(rows, columns)
 
     return _build(
         stack, findings.found, provenance, uid, stack.window.rule, volume_sources(stack), present, masks
@@ -135,6 +135,11 @@ def label_map(
     return np.where(masks.any(axis=0), numbers, 0).astype(dtype)
 
 
+def picture_frame(finding: PlaneFinding, target: int) -> int:
+    """Return the number (from 1) of the frame that shows ``target`` in the BINARY SEG of a picture."""
+    return 1 + sum(bool(mask.any()) for mask in finding.masks[:target])
+
+
 def _overlap(finding: PlaneFinding) -> bool:
     return bool((finding.masks.sum(axis=0, dtype=np.uint16) > 1).any())
 
@@ -144,12 +149,15 @@ def _drop_background(result: Dataset) -> None:
     result.SegmentSequence = [item for item in result.SegmentSequence if item.SegmentNumber != 0]
 
 
-def _source_of(frame: Dataset) -> str:
-    """Return the reference (see :class:`Slice`) of the source image of an item of the per-frame groups."""
+def _place(plane: Slice) -> tuple[str, int]:
+    """Return where a plane comes from: SOP Instance UID and number of the frame from 1."""
+    return plane.instance.sop_instance_uid, plane.frame + 1
+
+
+def _source_of(frame: Dataset) -> tuple[str, int]:
+    """Return the same of the source image of an item of the per-frame groups."""
     image = frame.DerivationImageSequence[0].SourceImageSequence[0]
-    number = image.get("ReferencedFrameNumber")
-    uid = str(image.ReferencedSOPInstanceUID)
-    return uid if number is None else f"{uid}#{int(number)}"
+    return str(image.ReferencedSOPInstanceUID), int(image.get("ReferencedFrameNumber", 1))
 
 
 def _number_frames(result: Dataset, stack: VolumeStack) -> None:
@@ -175,7 +183,7 @@ def _segments(
 ) -> list[SegmentDescription]:
     """Return one description per target, with the algorithm and all its settings (PS3.3 C.8.20.4)."""
     algorithm = hd.AlgorithmIdentificationSequence(
-        name=f"{provenance.task.method} ({provenance.task.mode})",
+        name=provenance.algorithm,
         family=codes.DCM.ArtificialIntelligence,
         version=provenance.software_version,
         source=MANUFACTURER,

@@ -159,8 +159,8 @@ AskedWindow = Annotated[
     Discriminator(_window_kind),
 ]
 
-OutputKind = Literal["seg", "pm", "sc"]
-ObjectKind = Literal["SEG", "PM", "SC", "SR"]
+OutputKind = Literal["seg", "pm", "sc", "sr", "ko"]
+ObjectKind = Literal["SEG", "PM", "SC", "SR", "KO"]
 
 
 class Destination(Frozen):
@@ -203,6 +203,17 @@ class Task(Frozen):
     max_minutes: Annotated[float, Field(gt=0)] = 60.0
     priority: Annotated[int, Field(ge=1, le=100)] = 50
     seed: int = 0
+
+    @property
+    def says_nothing_as(self) -> Literal["SR", "SC"]:
+        """The kind of the one object that says "nothing found": a report where all destinations take one."""
+        return "SR" if all("SR" in item.accepts for item in self.destinations) else "SC"
+
+    @model_validator(mode="after")
+    def _has_what_it_refers_to(self) -> Self:
+        if "sr" in self.outputs and "seg" not in self.outputs:
+            raise ValueError("the report (sr) measures and refers to the segmentation: add seg to outputs")
+        return self
 
     @model_validator(mode="after")
     def _is_preset(self) -> Self:

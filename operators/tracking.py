@@ -39,10 +39,13 @@ class Tracking:
     uid: str
 
 
-def tracking_of(stack: ImageStack, plane: Slice, task: Task, target: Target) -> Tracking:
-    """Return the identifiers of what ``target`` covers: in the whole volume, or in the picture ``plane``."""
-    volume = isinstance(stack, VolumeStack)
-    header = (stack.planes[0] if volume else plane).instance.header
+def tracking_of(stack: ImageStack, plane: Slice | None, task: Task, target: Target) -> Tracking:
+    """Return the identifiers of what ``target`` covers: in ``plane``, a picture, or in the whole series.
+
+    All of a volume is one finding, whichever of its planes is given.
+    """
+    picture = None if isinstance(stack, VolumeStack) else plane
+    header = (picture or stack.planes[0]).instance.header
     label = target.segment.label
     kind = target.segment.type
     content: dict[str, object] = {"task": task.name, "label": label, "type": [kind.scheme, kind.value]}
@@ -52,12 +55,12 @@ def tracking_of(stack: ImageStack, plane: Slice, task: Task, target: Target) -> 
         content["side"] = side
         names.append(side)
     patient = tags.text(header, "PatientID")
-    if patient and (volume or _is_anatomy(target.segment.category)):
+    if patient and (isinstance(stack, VolumeStack) or _is_anatomy(target.segment.category)):
         content["patient"] = patient_key(patient, tags.text(header, "IssuerOfPatientID"))
     else:
-        content["images"] = stack.series.series_instance_uid if volume else plane.reference
-        if not volume:
-            names.append(f"image {_number(stack, plane)}")
+        content["images"] = picture.reference if picture else stack.series.series_instance_uid
+        if picture:
+            names.append(f"image {_number(stack, picture)}")
     return Tracking("/".join(names)[:64], own_uid({"tracking": content}))
 
 

@@ -10,10 +10,11 @@ import pytest
 import SimpleITK
 
 from operators.parametric_map import entropy_map, parametric_map
-from operators.quantity import ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY
+from operators.quantity import ENTROPY
 from operators.segmentation import volume_segmentation
 from operators.stack import build_stack
 from operators.study import read_folder
+from tests.interop.objects import QUANTITIES, stack_of
 from tests.operators.arrangements import EVERY_WAY, arranged, found_everywhere, points, valued_points
 from tests.operators.results import asymmetric, mask_volume, points_of, provenance
 from tests.operators.synthetic import enhanced, volume
@@ -23,7 +24,6 @@ BIN = Path(sys.executable).parent
 needs_dcmqi = pytest.mark.skipif(not (BIN / "segimage2itkimage").exists(), reason="dcmqi is not installed")
 pytestmark = needs_dcmqi
 
-QUANTITIES = (ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY)
 LAYOUTS = {
     "axial": {},
     "oblique": {"row": (0.96, 0.28, 0.0), "column": (-0.28, 0.96, 0.0)},
@@ -97,12 +97,20 @@ def test_a_segmentation_is_the_same_set_of_points(stack, tmp_path):
     assert points_of(voxels > 0, affine) == points_of(mask_volume(stack, findings), stack.grid.affine)
 
 
+def test_a_parametric_map_has_the_same_values_at_the_same_points(stack, tmp_path):
+    _same_values(stack, ENTROPY, tmp_path)
+
+
 @pytest.mark.parametrize("quantity", QUANTITIES, ids=lambda quantity: quantity.label)
-def test_a_parametric_map_has_the_same_values_at_the_same_points(stack, tmp_path, quantity):
+def test_every_quantity_is_read(quantity, tmp_path):
+    _same_values(stack_of("MR", tmp_path / "in"), quantity, tmp_path)
+
+
+def _same_values(stack, quantity, folder):
     findings = asymmetric(stack)
     maps = [plane.entropy_map for plane in findings.planes]
-    result = saved(parametric_map(stack, quantity, maps, provenance()), tmp_path)
-    voxels, affine = read_by_dcmqi("paramap2itkimage", result, tmp_path / "out")
+    result = saved(parametric_map(stack, quantity, maps, provenance()), folder)
+    voxels, affine = read_by_dcmqi("paramap2itkimage", result, folder / "out")
     whole = np.zeros(stack.grid.shape, dtype=np.float32)
     for finding in findings.planes:
         whole[finding.plane] = finding.full_entropy(*stack.grid.shape[1:])
