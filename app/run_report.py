@@ -146,8 +146,9 @@ def outcome_entry(run: PlannedRun, outcome: "TaskOutcome", output: Path) -> Entr
 
 def _row(entry: Entry) -> Sequence[str]:
     seconds, files, uncertainty = entry["seconds"], entry["files"], entry.get("uncertainty")
+    phase = f" {entry['phase']}" if entry["phase"] else ""
     return (
-        f"{entry['modality']} ...{str(entry['series_instance_uid'])[-12:]}",
+        f"{entry['modality']} ...{str(entry['series_instance_uid'])[-12:]}{phase}",
         str(entry["task"]),
         str(entry["status"]),
         str(entry["code"] or ""),

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import GeometryError
-from operators.faults import GeometryFault, axes, find_faults, pixel_spacing
-from operators.slices import Slice
+from operators.faults import find_faults
+from operators.geometry_fault import GeometryFault
+from operators.slices import Slice, axes, pixel_spacing
 
 Affine = npt.NDArray[np.float64]
 """(4, 4) matrix from array index (slice, row, column, 1) to LPS millimetres."""

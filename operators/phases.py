@@ -38,8 +38,8 @@ SPLIT_BY = (
     Attribute(MULTIFRAME),
     Attribute("AcquisitionNumber", "FrameContentSequence", "FrameAcquisitionNumber"),
     Attribute("TemporalPositionIdentifier", "FrameContentSequence", "TemporalPositionIndex"),
-    Attribute("EchoNumbers", "MREchoSequence", "EffectiveEchoTime"),
-    Attribute("EchoTime"),
+    Attribute("EchoNumbers"),
+    Attribute("EchoTime", "MREchoSequence", "EffectiveEchoTime"),
     Attribute("DiffusionBValue", "MRDiffusionSequence", "DiffusionBValue"),
     Attribute(
         "NominalPercentageOfCardiacPhase",

@@ -101,15 +101,15 @@ def look_up(values: Values, table: Dataset, plane: Slice) -> Values:
 def table_entries(table: Dataset) -> Values | None:
     """Return the entries of a lookup table, None when there are fewer than its descriptor says."""
     descriptor, data = tags.numbers(table, "LUTDescriptor", 3), tags.value(table, "LUTData")
-    if descriptor is None or data is None:
+    if descriptor is None or descriptor[0] < 0 or data is None:
         return None
     count = int(descriptor[0]) or 1 << 16
     if isinstance(data, bytes):
-        width = np.uint8 if len(data) < 2 * count else np.uint16
-        entries = np.frombuffer(data[: len(data) - len(data) % np.dtype(width).itemsize], dtype=width)
+        width = 1 if len(data) < 2 * count else 2
+        entries = np.frombuffer(data[: len(data) // width * width], dtype=f"<u{width}").astype(np.float32)
     else:
-        entries = np.atleast_1d(np.asarray(data, dtype=np.float64))
-    return entries[:count].astype(np.float32) if len(entries) >= count else None
+        entries = np.asarray(tags.numbers(table, "LUTData", len(np.atleast_1d(data))) or (), dtype=np.float32)
+    return entries[:count] if len(entries) >= count else None
 
 
 def _decode(plane: Slice) -> npt.NDArray[np.generic]:

@@ -11,8 +11,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from operators import header as tags
-from operators.faults import axes
-from operators.slices import slices_of
+from operators.slices import axes, slices_of
 from operators.sop_classes import ENHANCED
 from operators.study import Series
 from operators.task import Condition, Orientation, Range, SeriesRule

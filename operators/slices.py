@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from operators import header as tags
 from operators.instance import Instance
 from operators.sop_classes import ENHANCED
+
+Floats = npt.NDArray[np.float64]
 
 VOLUMETRIC = frozenset({"CT", "MR", "PT"})
 """Modalities whose images are slices of a body; every other one makes pictures unless it has positions."""
@@ -55,9 +59,9 @@ class Slice:
 def slices_of(instance: Instance) -> tuple[Slice, ...]:
     """Return the planes of one instance in frame order."""
     header = instance.header
-    if instance.sop_class_uid in ENHANCED:
-        shared = tuple(tags.items(header, "SharedFunctionalGroupsSequence")[:1])
-        own = tags.items(header, "PerFrameFunctionalGroupsSequence")
+    shared = tuple(tags.items(header, "SharedFunctionalGroupsSequence")[:1])
+    own = tags.items(header, "PerFrameFunctionalGroupsSequence")
+    if shared or own or instance.sop_class_uid in ENHANCED:
         return tuple(
             _enhanced(instance, frame, (*own[frame : frame + 1], *shared)) for frame in range(instance.frames)
         )
@@ -87,6 +91,23 @@ def _enhanced(instance: Instance, frame: int, groups: tuple[Dataset, ...]) -> Sl
 def _group(groups: Sequence[Dataset], keyword: str) -> Dataset:
     found = (item for group in groups for item in tags.items(group, keyword)[:1])
     return next(found, Dataset())
+
+
+def cosines(plane: Slice) -> Floats:
+    """Return ImageOrientationPatient as (6,): direction cosines of a row, then of a column."""
+    return np.asarray(plane.orientation, dtype=np.float64)
+
+
+def axes(plane: Slice) -> tuple[Floats, Floats, Floats]:
+    """Return the directions along a row, down a column, and their cross product, as unit vectors."""
+    both = cosines(plane)
+    row, column = both[:3], both[3:]
+    return row, column, np.cross(row, column)
+
+
+def pixel_spacing(plane: Slice) -> tuple[float, float]:
+    """Return row and column spacing in mm; 1 mm where the header has none (recorded by the writers)."""
+    return (plane.spacing[0], plane.spacing[1]) if plane.spacing is not None else (1.0, 1.0)
 
 
 def positive_pair(header: Dataset, keyword: str) -> tuple[float, ...] | None:

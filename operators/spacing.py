@@ -9,7 +9,7 @@ _DETECTOR_SPACINGS = ("ImagerPixelSpacing", "NominalScannedPixelSpacing")
 def picture_spacing(plane: Slice) -> tuple[float, float] | None:
     """Return row and column spacing of a picture in mm (at the detector where nothing better is known)."""
     header = plane.instance.header
-    calibrated = positive_pair(header, "PixelSpacing") or searched_spacing(plane)
+    calibrated = plane.spacing or searched_spacing(plane)
     pairs = (calibrated, *(positive_pair(header, keyword) for keyword in _DETECTOR_SPACINGS))
     return next(((pair[0], pair[1]) for pair in pairs if pair is not None), None)
 

@@ -171,7 +171,7 @@ def _without_repeats(
             continue
         if known.header == instance.header:
             reason = f"{instance.name} repeats the instance of {known.name}; it is read once."
-            repeats.append(FileNote(instance.path, Code.UID_INVALID, reason))
+            repeats.append(FileNote(instance.path, Code.FILE_REPEATED, reason))
         else:
             reason = (
                 f"{known.name} and {instance.name} are different images with one SOP Instance UID "

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from pydicom.dataset import Dataset
+
 from models.intensity import (
     AUTO,
     IDENTITY,
@@ -25,13 +27,12 @@ def picture_window(plane: Slice, values: Values, choice: WindowChoice = AUTO) ->
     Unless the task asks for a window or percentiles: the first VOI LUT of the image that is whole, else its
     first window, else 8-bit values as they are, else percentiles.
     """
-    header, own = plane.instance.header, None
+    header, own = _voi_module(plane), None
     if choice.centre_width is None and choice.percentiles is None:
         tables = [table for table in tags.items(header, "VOILUTSequence") if table_entries(table) is not None]
         if tables:
             values = look_up(values, tables[0], plane)
-            bits = (tags.numbers(tables[0], "LUTDescriptor", 3) or (0, 0, 16))[2]
-            own = Window(0.0, 2.0**bits - 1, f"VOI LUT of the image, the first of {len(tables)}")
+            own = Window(0.0, _largest(tables[0]), f"VOI LUT of the image, the first of {len(tables)}")
         else:
             own = _own_window(plane)
     return values, upright(choose_window(values, plane.instance.modality, choice, own), plane)
@@ -48,8 +49,20 @@ def upright(window: Window, plane: Slice) -> Window:
     return replace(window, rule=f"{window.rule}, inverted (MONOCHROME1)", inverted=True)
 
 
+def _voi_module(plane: Slice) -> Dataset:
+    """Return what holds the VOI LUT of a plane: a functional group of its frame, or the header."""
+    return plane.group("FrameVOILUTSequence") if plane.groups else plane.instance.header
+
+
+def _largest(table: Dataset) -> float:
+    """Return the largest value that entries of a table can have: they may have 8 or 10 to 16 bits."""
+    descriptor = tags.numbers(table, "LUTDescriptor", 3)
+    bits = int(descriptor[2]) if descriptor is not None else 0
+    return float((1 << bits) - 1) if 8 <= bits <= 16 else float((1 << 16) - 1)
+
+
 def _own_window(plane: Slice) -> Window | None:
-    header = plane.instance.header
+    header = _voi_module(plane)
     centre, width = tags.number(header, "WindowCenter"), tags.number(header, "WindowWidth")
     if centre is not None and width is not None:
         function = _FUNCTIONS.get(tags.text(header, "VOILUTFunction"), "LINEAR")

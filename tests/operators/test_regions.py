@@ -6,7 +6,7 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
@@ -114,6 +114,7 @@ def boxes(limit):
 
 
 @given(boxes(COLUMNS), boxes(ROWS), st.data())
+@settings(max_examples=20)
 def test_a_finding_comes_back_to_its_own_pixels(tmp_path_factory, columns, rows, data):
     stack = stack_with(tmp_path_factory.mktemp("us"), region(columns[0], rows[0], columns[1], rows[1]))
     view = stack.view(0)

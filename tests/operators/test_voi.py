@@ -11,6 +11,7 @@ from models.errors import Code, InputError
 from models.intensity import WindowChoice, display
 from operators.pixels import read_values
 from operators.slices import slices_of
+from operators.spacing import picture_spacing
 from operators.stack import build_stack
 from operators.study import read_folder
 from operators.voi import picture_window
@@ -207,3 +208,34 @@ def test_a_lookup_leaves_padding_alone(tmp_path):
     values, window = picture_window(plane, read_values(plane))
     assert np.isnan(values[0, 0])
     assert display(values, window)[0, 0, 0] == 0
+
+
+def test_a_tomosynthesis_frame_is_shown_by_its_functional_groups(tmp_path):
+    """Its rescale, window and spacing are not in the header itself."""
+    path = ramp(tmp_path)
+    image = pydicom.dcmread(path)
+    image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.13.1.3"
+    image.Modality, image.NumberOfFrames = "MG", 2
+    image.PixelData = image.PixelData * 2
+    del image.ImagerPixelSpacing
+    shared, rescale, window, measures = Dataset(), Dataset(), Dataset(), Dataset()
+    rescale.RescaleSlope, rescale.RescaleIntercept, rescale.RescaleType = 2, 100, "US"
+    window.WindowCenter, window.WindowWidth = 4000, 3000
+    measures.PixelSpacing, measures.SliceThickness = [0.1, 0.1], 1
+    shared.PixelValueTransformationSequence = [rescale]
+    shared.FrameVOILUTSequence, shared.PixelMeasuresSequence = [window], [measures]
+    image.SharedFunctionalGroupsSequence = [shared]
+    image.save_as(path)
+    stack = build_stack(read_folder(path).series[0])
+    view = stack.view(1)
+    assert view.window.rule == "VOI window of the image, centre 4000 width 3000"
+    values = 2.0 * image.pixel_array[1] + 100
+    np.testing.assert_allclose(view.image[:, :, 0], 255 * np.clip((values - 2500) / 2999, 0, 1), atol=0.51)
+    assert picture_spacing(stack.planes[0]) == (0.1, 0.1)
+
+
+@pytest.mark.parametrize("bits", [0, 99])
+def test_a_table_of_nonsensical_depth_is_taken_for_16_bits(tmp_path, bits):
+    entries = np.linspace(0, 65535, 4096)
+    image = view_of(ramp(tmp_path, VOILUTSequence=[table(entries, bits=bits)])).image
+    assert (image.min(), image.max()) == (0, 255)
