@@ -28,7 +28,7 @@ from operators.load_study_operator import LoadStudyOperator
 from operators.measurement_report_writer_operator import MeasurementReportWriterOperator
 from operators.parametric_map_writer_operator import ParametricMapWriterOperator
 from operators.plane_stream_operator import PlaneStreamOperator
-from operators.provenance import Provenance
+from operators.provenance import REVIEW_ENTROPY_BITS, Provenance
 from operators.run_record import Progress, RunRecord
 from operators.saliency_operator import SaliencyOperator
 from operators.sam_operator import SamOperator
@@ -192,6 +192,7 @@ def provenance_of(task: Task, context: RunContext) -> Provenance:
         bundle_digest=bundle.digest,
         models=bundle.models + used,
         voters={label: _voters(one, context.method) for label, one in asked.items()},
+        review_above=min(REVIEW_ENTROPY_BITS if one is None else one.review for one in asked.values()),
         settings=context.method.settings.record(),
         software_version=context.software_version,
         quiet_at=context.quiet_at,

@@ -31,7 +31,7 @@ _REGION = CodedConcept("38266002", "SCT", "Entire body as a whole")
 def entropy_map(stack: VolumeStack, findings: Findings, provenance: Provenance) -> ParametricMap:
     """Return the map of the entropy of a volume with a finding, in bits: the largest over the targets."""
     maps = [plane.entropy_map for plane in findings.planes]
-    return parametric_map(stack, ENTROPY, maps, provenance, needs_review(findings.found))
+    return parametric_map(stack, ENTROPY, maps, provenance, needs_review(provenance, findings.found))
 
 
 def parametric_map(

@@ -16,7 +16,10 @@ DESCRIPTION_MAX_CHARACTERS = 64
 FIRST_SERIES_NUMBER = 9000
 SERIES_NUMBERS = 1000
 REVIEW_ENTROPY_BITS = 0.5
-"""A mask whose mean entropy is above this (a mean probability of about 0.89) is marked [REVIEW]."""
+"""A mask whose mean entropy is above this (a mean probability of about 0.89) is marked [REVIEW].
+
+Where an ensemble votes, its own threshold holds (:mod:`models.ensemble.export`).
+"""
 
 OVERLAP = {
     "binary": "each target is decided alone; a voxel may belong to several segments",
@@ -30,7 +33,8 @@ class Provenance:
     """The task, the bundle, the settings and the moment that a result is made of.
 
     ``settings`` is the effective configuration of the method (JSON-able). ``voters`` says, by segment label,
-    whose votes decided: the method's own members, or the checkpoints of an ensemble. ``quiet_at`` is the
+    whose votes decided: the method's own members, or the checkpoints of an ensemble. A result whose mean
+    entropy over the mask is above ``review_above`` bits is marked for review. ``quiet_at`` is the
     moment the study became quiet, the only source of dates and times. ``generation`` counts restarts caused
     by late instances; ``replaces`` is then the "hh:mm" of the result that this one replaces.
     """
@@ -46,6 +50,7 @@ class Provenance:
     generation: int = 0
     replaces: str | None = None
     voters: Mapping[str, str] = field(default_factory=dict)
+    review_above: float = REVIEW_ENTROPY_BITS
 
     @property
     def prompts(self) -> tuple[tuple[str, ...], ...]:
@@ -68,6 +73,7 @@ class Provenance:
             "window": window,
             "threshold": "mean probability over members > 0.5",
             "voters": dict(self.voters),
+            "review": f"mean entropy over the mask above {self.review_above:g} bits",
             "isolated": f"removed: under {LEAST_MM:g} mm along the slices and {SHARE:g} of the largest",
             "seed": self.task.seed,
             **self.settings,

@@ -17,7 +17,7 @@ from operators.findings import BoolArray, Findings, PlaneFinding, mean_entropy
 from operators.frames import put_bits, put_run_lengths
 from operators.identifiers import derived_uid
 from operators.identity import concept_of, encodable, stamp
-from operators.provenance import REVIEW_ENTROPY_BITS, Provenance
+from operators.provenance import Provenance
 from operators.references import picture_source, volume_sources
 from operators.slices import Slice
 from operators.stack import ImageStack, PictureStack, VolumeStack
@@ -94,7 +94,7 @@ def _build(
             content_label="TEXTSEG",
             omit_empty_frames=True,
             transfer_syntax_uid=RLELossless if labelled else ExplicitVRLittleEndian,
-            **result_header("SEG", uid, stack.series, provenance, needs_review(findings)),
+            **result_header("SEG", uid, stack.series, provenance, needs_review(provenance, findings)),
         )
         if isinstance(stack, VolumeStack):
             _number_frames(result, stack)
@@ -172,10 +172,10 @@ def _number_frames(result: Dataset, stack: VolumeStack) -> None:
                 image.ReferencedFrameNumber = numbers[image.ReferencedFrameNumber - 1]
 
 
-def needs_review(findings: Sequence[PlaneFinding]) -> bool:
+def needs_review(provenance: Provenance, findings: Sequence[PlaneFinding]) -> bool:
     """Tell whether the members disagree so much inside the mask that a person should look first."""
     uncertainty = mean_entropy(findings)
-    return uncertainty is not None and uncertainty > REVIEW_ENTROPY_BITS
+    return uncertainty is not None and uncertainty > provenance.review_above
 
 
 def _segments(
