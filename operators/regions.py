@@ -121,5 +121,6 @@ def _rectangle(item: Dataset, rows: int, columns: int) -> Rectangle | None:
     names = [f"RegionLocation{end}" for end in ("MinY0", "MinX0", "MaxY1", "MaxX1")]
     found = [tags.number(item, name) for name in names]
     top, left, bottom, right = (-1 if number is None else int(number) for number in found)
-    fits = 0 <= top < bottom < rows + _SLACK and 0 <= left < right < columns + _SLACK
+    inside = 0 <= top < rows and 0 <= left < columns
+    fits = inside and top < bottom < rows + _SLACK and left < right < columns + _SLACK
     return Rectangle(top, left, min(bottom + 1, rows), min(right + 1, columns)) if fits else None

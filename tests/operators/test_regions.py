@@ -91,10 +91,11 @@ def test_a_region_of_text_around_an_image_does_not_black_it_out(tmp_path):
     [
         region(10, 8, 127, 95),
         region(40, 8, 10, 30),
+        region(10, ROWS, 40, ROWS + 1),
         region(10, 8, 40, 30, kind=5),
         Dataset(),
     ],
-    ids=["of a picture twice as large", "reversed", "graphics only", "empty"],
+    ids=["of a picture twice as large", "reversed", "below the picture", "graphics only", "empty"],
 )
 def test_regions_that_do_not_fit_are_no_reason_to_miss_anything(tmp_path, item):
     view = stack_with(tmp_path, item).view(0)

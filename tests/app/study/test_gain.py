@@ -17,6 +17,7 @@ from pydicom.uid import (
 )
 
 from app.application import RunContext, run_task
+from app.status import listing
 from app.study.states import State
 from app.study.steps import Outcome, Request
 from models.method import Method
@@ -146,6 +147,23 @@ def test_40_stills_without_a_finding_get_one_note(tmp_path: Path, series: int) -
         assert gained(running, study) == {"SC": 1}
         (note,) = running.archive.received
         assert "Nothing found" in note.ImageComments
+
+
+def test_each_phase_of_a_series_is_answered_and_told_apart_in_the_study_list(tmp_path: Path) -> None:
+    study, series = generate_uid(), generate_uid()
+    images = [
+        image
+        for number in (1, 2)
+        for image in stack(study, 4, SeriesInstanceUID=series, AcquisitionNumber=number)
+    ]
+    tasks = [asking(when={"modality": ["CT"]}, all=False)]
+    with service(tmp_path, toy_graph, tasks=tasks, study=PATIENT) as running:
+        send(running.config, *images)
+        assert gained(running, study) == {"SEG": 2, "PM": 2}
+        (row,) = listing(running.config)
+        runs: Any = row["runs"]
+        assert [run["series_instance_uid"] for run in runs] == [series] * 2
+        assert [run["phase"] for run in runs] == ["AcquisitionNumber=1", "AcquisitionNumber=2"]
 
 
 def test_of_twelve_series_each_task_answers_what_its_rule_takes(tmp_path: Path) -> None:
