@@ -47,6 +47,7 @@ class Request:
     keep: int | None = None
     rate: Literal["recommended", "released"] = "recommended"
     whole: bool = False
+    any_way_up: bool = False
     bf16: bool = False
     seed: int = 0
     work: Path | None = None
@@ -115,7 +116,9 @@ def recipe_of(request: Request) -> "Recipe":
     except ValueError as error:
         raise ConfigError(Code.USAGE, str(error)) from error
     around = None if request.whole else AROUND
-    return replace(Recipe(cycles), around=around, bf16=request.bf16, seed=request.seed)
+    return replace(
+        Recipe(cycles), around=around, upright=not request.any_way_up, bf16=request.bf16, seed=request.seed
+    )
 
 
 def _labelled(request: Request) -> "Sequence[Labelled]":

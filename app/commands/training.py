@@ -96,6 +96,10 @@ def train(
     whole: Annotated[
         bool, typer.Option("--whole", help="See whole images, not a window around what was found.")
     ] = False,
+    any_way_up: Annotated[
+        bool,
+        typer.Option("--any-way-up", help="Turn and mirror images all ways; they come upright otherwise."),
+    ] = False,
     bf16: Annotated[
         bool, typer.Option("--bf16", help="Compute in bfloat16, where the processor has it.")
     ] = False,
@@ -121,6 +125,7 @@ def train(
         keep=keep,
         rate=rate.value,
         whole=whole,
+        any_way_up=any_way_up,
         bf16=bf16,
         seed=seed,
         work=work,

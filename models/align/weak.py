@@ -151,7 +151,7 @@ def _trained(
 ) -> EnsembleRecord:
     """Train in ``seconds`` what is not there yet."""
     if not (folder / DESCRIPTION).is_file():
-        asked = Recipe(cycles, around=AROUND, bf16=True)
+        asked = Recipe(cycles, around=AROUND, upright=True, bf16=True)
         size, recipe = prepare(labelled, folder / "work", asked, size, seconds)
 
         def report(epoch: int, *_: float) -> None:

@@ -21,6 +21,10 @@ class Recipe:
         Batches per epoch.
     around
         See :class:`models.ensemble.framing.Framing`.
+    upright
+        Whether images come upright, as archives store them: then training turns them by 15 degrees at most
+        and mirrors left and right alone. nnU-Net turns square images all the way round, which takes a small
+        network most of its time to learn.
     bf16
         Whether the network computes in bfloat16 (weights stay float32). Only where the processor has it.
     seed
@@ -31,6 +35,7 @@ class Recipe:
     iterations: int = 250
     validation_iterations: int = 50
     around: float | None = None
+    upright: bool = False
     bf16: bool = False
     seed: int = 0
 

@@ -15,6 +15,7 @@ from models.ensemble.framing import framed, unframed
 from models.ensemble.members import read_member
 from models.ensemble.plan import CONFIGURATION, network_of
 from models.ensemble.predict import EnsemblePrediction, InferenceSettings, predict
+from models.ensemble.recipe import SECTION, Recipe
 from models.ensemble.record import EnsembleRecord
 from models.placement import Box
 from models.settings import EnsembleSettings
@@ -59,6 +60,7 @@ class CheckpointEnsemble:
         self.temperature = record.temperature if temperature is None else temperature
         plans = json.loads(record.plans.read_text(encoding="utf-8"))
         self.network = network_of(plans).eval()
+        self.upright = SECTION in plans and Recipe.read(plans[SECTION]).upright
         self.manager = PlansManager(plans)
         self.configuration = self.manager.get_configuration(CONFIGURATION)
         rows, columns = self.configuration.patch_size
@@ -83,6 +85,7 @@ class CheckpointEnsemble:
         inference = InferenceSettings(
             self.tile,
             mirror=how.mirror,
+            upright=self.upright,
             precision=how.precision,
             converged=how.converged,
             at_least=how.at_least,

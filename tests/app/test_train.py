@@ -19,13 +19,17 @@ def request(**changes):
 
 
 def test_without_a_budget_the_recipe_is_the_papers():
-    assert recipe_of(request()) == Recipe(Cycles(600, 3, 10, "recommended"))
+    assert recipe_of(request()) == Recipe(Cycles(600, 3, 10, "recommended"), around=0.5, upright=True)
 
 
 def test_a_budget_has_fewer_epochs_and_members_and_both_can_be_said():
     assert recipe_of(request(budget=5.0)).cycles == Cycles(60, 3, 2)
     said = recipe_of(request(budget=5.0, epochs=30, cycles=2, keep=4, rate="released", bf16=True, seed=7))
-    assert said == Recipe(Cycles(30, 2, 4, "released"), bf16=True, seed=7)
+    assert said == Recipe(Cycles(30, 2, 4, "released"), around=0.5, upright=True, bf16=True, seed=7)
+
+
+def test_whole_images_in_any_orientation_are_the_papers_way():
+    assert recipe_of(request(whole=True, any_way_up=True)) == Recipe(Cycles())
 
 
 def test_epochs_that_the_cycles_do_not_divide_are_a_usage_error():

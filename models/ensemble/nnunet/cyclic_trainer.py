@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_patch_size
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from safetensors import safe_open
 from safetensors.torch import save
@@ -25,6 +26,9 @@ from models.ensemble.schedule import Cycles, learning_rate, member_epochs
 from models.errors import Code, DatasetError
 
 logger = logging.getLogger(__name__)
+
+UPRIGHT = np.deg2rad(15.0)
+"""The most that an upright image is turned."""
 
 STATE = "state.safetensors"
 MEMBERS = "members"
@@ -90,6 +94,19 @@ class CyclicTrainer(nnUNetTrainer):  # type: ignore[misc]
         """Return nnU-Net's optimizer with the rate of the recipe."""
         optimizer, _ = super().configure_optimizers()
         return optimizer, CycleRate(optimizer, self.recipe.cycles)
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802, nnU-Net's own name
+        self,
+    ) -> tuple[Any, ...]:
+        """Return what nnU-Net does to images, less of it where they come upright."""
+        rotation, dummy, patch, axes = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        if self.recipe.upright:
+            rotation, axes = (-UPRIGHT, UPRIGHT), (1,)
+            patch = get_patch_size(
+                self.configuration_manager.patch_size, rotation, rotation, rotation, (0.85, 1.25)
+            )
+            self.inference_allowed_mirroring_axes = axes
+        return rotation, dummy, patch, axes
 
     def plot_network_architecture(self) -> None:
         """Draw nothing: the plan says it all."""
