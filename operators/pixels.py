@@ -1,6 +1,7 @@
 """Stored pixels to values: through the modality LUT, and in colour where the image is."""
 
 import struct
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -108,7 +109,8 @@ def table_entries(table: Dataset) -> Values | None:
         width = 1 if len(data) < 2 * count else 2
         entries = np.frombuffer(data[: len(data) // width * width], dtype=f"<u{width}").astype(np.float32)
     else:
-        entries = np.asarray(tags.numbers(table, "LUTData", len(np.atleast_1d(data))) or (), dtype=np.float32)
+        numbers = tags.numbers(table, "LUTData", len(data)) if isinstance(data, Sequence) else None
+        entries = np.array(numbers or (), dtype=np.float32)
     return entries[:count] if len(entries) >= count else None
 
 
