@@ -109,8 +109,8 @@ def table_entries(table: Dataset) -> Values | None:
         width = 1 if len(data) < 2 * count else 2
         entries = np.frombuffer(data[: len(data) // width * width], dtype=f"<u{width}").astype(np.float32)
     else:
-        count_given = len(data) if isinstance(data, Sequence) else 1
-        entries = np.asarray(tags.numbers(table, "LUTData", count_given) or (), dtype=np.float32)
+        numbers = tags.numbers(table, "LUTData", len(data)) if isinstance(data, Sequence) else None
+        entries = np.array(numbers or (), dtype=np.float32)
     return entries[:count] if len(entries) >= count else None
 
 
