@@ -1,15 +1,15 @@
 """What the method found in a stack: masks and their uncertainty, kept only where there are any."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from models.ensemble.isolated import planes_without_isolated
 from models.errors import Code
-
-ENTROPY_FLOOR_BITS = 0.05
-"""Entropies below this (a mean probability under 0.6 %) are written as 0, so that maps stay small."""
+from models.uncertainty import ENTROPY_FLOOR_BITS
+from operators.regions import SearchArea
 
 LAST_FIRST = (Code.NO_MASK, Code.NO_COMPONENT, Code.MARGIN_LOW, Code.REGIONS_ALIKE, Code.NO_REGION)
 """Codes with which the method ends after it has judged that the target is there, the last stage's first."""
@@ -64,11 +64,15 @@ class PlaneMap:
     @property
     def box(self) -> tuple[slice, slice]:
         """The rows and columns that hold all patches."""
-        places = [patch.place for patch in self.patches if patch.values.size]
-        return (
-            slice(min(rows.start for rows, _ in places), max(rows.stop for rows, _ in places)),
-            slice(min(columns.start for _, columns in places), max(columns.stop for _, columns in places)),
-        )
+        return _covering([patch.place for patch in self.patches if patch.values.size])
+
+
+def _covering(places: Sequence[tuple[slice, slice]]) -> tuple[slice, slice]:
+    """Return the smallest rectangle that holds all of ``places``, of which there is at least one."""
+    return (
+        slice(min(rows.start for rows, _ in places), max(rows.stop for rows, _ in places)),
+        slice(min(columns.start for _, columns in places), max(columns.stop for _, columns in places)),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,20 +149,30 @@ class PlaneFinding:
         return PlaneMap(self.plane, tuple(target.patch for target in self.targets))
 
 
-def crop_finding(plane: int, window: str, masks: BoolArray, entropy: FloatArray) -> PlaneFinding | None:
-    """Crop (targets, rows, columns) masks and entropy to what matters; None when nothing does."""
+def crop_finding(
+    plane: int, window: str, masks: BoolArray, entropy: FloatArray, area: SearchArea | None = None
+) -> PlaneFinding | None:
+    """Crop (targets, h, w) masks and entropy to what matters; None when nothing does.
+
+    They are those of all of the plane, or of the ``area`` of it that was searched: what lies beside the
+    regions within it is no finding.
+    """
+    corner = (area.frame.top, area.frame.left) if area is not None else (0, 0)
+    if area is not None:
+        masks, entropy = masks & area.inside, np.where(area.inside, entropy, np.float32(0))
     floored = np.where(entropy >= ENTROPY_FLOOR_BITS, entropy, np.float32(0)).astype(np.float32)
-    targets = tuple(_crop(mask, own) for mask, own in zip(masks, floored, strict=True))
+    targets = tuple(_crop(mask, own, corner) for mask, own in zip(masks, floored, strict=True))
     return PlaneFinding(plane, window, targets) if any(target.mask.size for target in targets) else None
 
 
-def _crop(mask: BoolArray, entropy: FloatArray) -> TargetFinding:
+def _crop(mask: BoolArray, entropy: FloatArray, corner: tuple[int, int]) -> TargetFinding:
     matters = mask | (entropy > 0)
     rows, columns = np.flatnonzero(matters.any(axis=1)), np.flatnonzero(matters.any(axis=0))
     if not rows.size:
-        return TargetFinding(0, 0, mask[:0, :0].copy(), entropy[:0, :0].copy())
+        return TargetFinding(*corner, mask[:0, :0].copy(), entropy[:0, :0].copy())
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return TargetFinding(int(rows[0]), int(columns[0]), mask[box].copy(), entropy[box].copy())
+    top, left = corner[0] + int(rows[0]), corner[1] + int(columns[0])
+    return TargetFinding(top, left, mask[box].copy(), entropy[box].copy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +200,44 @@ class Findings:
     def pixels(self) -> int:
         """Number of pixels (voxels) that belong to at least one target."""
         return sum(plane.covered for plane in self.planes)
+
+
+def without_isolated_findings(findings: Findings, spacing: float) -> Findings:
+    """Return the findings without what is isolated along the slice axis, target by target.
+
+    The rule is that of :mod:`models.ensemble.isolated`; ``spacing`` of the slices is in mm. The entropy map
+    stays: members saw something there.
+    """
+    if not findings.planes:
+        return findings
+    kept = [
+        _without_isolated({plane.plane: plane.targets[target] for plane in findings.planes}, spacing)
+        for target in range(len(findings.planes[0].targets))
+    ]
+    planes = (
+        replace(plane, targets=tuple(parts[plane.plane] for parts in kept)) for plane in findings.planes
+    )
+    return replace(findings, planes=tuple(planes))
+
+
+def _without_isolated(parts: Mapping[int, TargetFinding], spacing: float) -> dict[int, TargetFinding]:
+    """Return the parts of one target, by their planes, within the rectangle that holds all of its masks."""
+    masked = {plane: part for plane, part in parts.items() if part.pixels}
+    if not masked:
+        return dict(parts)
+    rows, columns = _covering([part.patch.place for part in masked.values()])
+    whole = {}
+    for plane, part in masked.items():
+        mask = np.zeros((rows.stop, columns.stop), dtype=np.bool_)
+        mask[part.patch.place] = part.mask
+        whole[plane] = mask[rows, columns]
+    cleared = planes_without_isolated(whole, spacing)
+    for plane, part in masked.items():
+        top, left = part.top - rows.start, part.left - columns.start
+        height, width = part.mask.shape
+        mask = cleared[plane][top : top + height, left : left + width]
+        masked[plane] = replace(part, mask=mask.copy())
+    return {**parts, **masked}
 
 
 def mean_entropy(findings: Sequence[PlaneFinding]) -> float | None:

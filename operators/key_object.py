@@ -72,7 +72,7 @@ def key_object_selection(
         result = KeyObjectSelectionDocument(
             evidence=headers,
             content=content,
-            **result_header("KO", uid, stack.series, provenance, needs_review(findings)),
+            **result_header("KO", uid, stack.series, provenance, needs_review(provenance, findings)),
         )
         _refine(result, planes)
         stamp(result, stack, provenance, [])

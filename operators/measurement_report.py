@@ -60,7 +60,7 @@ def measurement_report(
             evidence=[*(image_header(plane) for plane in stack.planes), *(item.header for item in written)],
             content=content[0],
             is_complete=True,
-            **result_header("SR", uid, stack.series, provenance, needs_review(findings.found)),
+            **result_header("SR", uid, stack.series, provenance, needs_review(provenance, findings.found)),
         )
         stamp(result, stack, provenance, [sr.CodedConcept.from_code(PROMPT)])
     return result

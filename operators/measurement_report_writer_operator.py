@@ -25,7 +25,6 @@ class MeasurementReportWriterOperator(WriterOperator):
     ) -> None:
         """Build and write."""
         reports = self.asks_for("sr") and bool(segmentations)
-        says_nothing = not findings.found and self.provenance.task.says_nothing_as == "SR"
-        if reports or says_nothing:
+        if reports or self.says_nothing(stack, findings, "SR"):
             report = measurement_report(stack, findings, self.provenance, (*segmentations, *maps))
             self.write(report, "SR")

@@ -12,7 +12,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
 from operators.findings import BoolArray, Findings, PlaneFinding
-from operators.references import picture_spacing
+from operators.spacing import picture_spacing
 from operators.stack import PictureStack, VolumeStack
 
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""The DICOM Parametric Map of a quantity of a finding (PS3.3 A.75): float32, frames ascending, cropped."""
+"""The DICOM Parametric Map of a quantity of a finding (PS3.3 A.75): float32 on the source's own grid."""
 
 from collections.abc import Callable, Sequence
 
@@ -21,6 +21,9 @@ from operators.references import decimals, volume_sources
 from operators.segmentation import fix_dimension_uid, needs_review
 from operators.stack import VolumeStack
 
+WHOLE_BYTES = 256 * 1024**2
+"""256 slices of 512 x 512 as 32-bit floats: more is too much for an archive to keep beside the images."""
+
 _SOURCE_PURPOSE = Code("121322", "DCM", "Source image for image processing operation")
 _REGION = CodedConcept("38266002", "SCT", "Entire body as a whole")
 
@@ -28,7 +31,7 @@ _REGION = CodedConcept("38266002", "SCT", "Entire body as a whole")
 def entropy_map(stack: VolumeStack, findings: Findings, provenance: Provenance) -> ParametricMap:
     """Return the map of the entropy of a volume with a finding, in bits: the largest over the targets."""
     maps = [plane.entropy_map for plane in findings.planes]
-    return parametric_map(stack, ENTROPY, maps, provenance, needs_review(findings.found))
+    return parametric_map(stack, ENTROPY, maps, provenance, needs_review(provenance, findings.found))
 
 
 def parametric_map(
@@ -38,11 +41,14 @@ def parametric_map(
     provenance: Provenance,
     review: bool = False,
 ) -> ParametricMap:
-    """Return the map of a quantity of a volume, cropped to the slices and the rectangle that ``maps`` cover.
+    """Return the map of a quantity of a volume, on the source's whole grid where that is not too large.
 
-    The object's plane positions and its DerivationDescription say which part of the source it covers. OHIF
-    and dcmqi place frames in stored order from the lowest position, so frames ascend along the slice normal;
-    highdicom stores them the other way. Frames are made when the object is written.
+    OHIF fills the volume of the source images with the stored values, first frame at the lowest slice, and
+    refuses a map of another matrix: so there is a frame for every slice, and frames ascend along the slice
+    normal. highdicom stores them the other way. A map of more than :data:`WHOLE_BYTES` is cropped to the
+    slices and the rectangle that ``maps`` cover: OHIF does not show that, other readers place it. Plane
+    positions and DerivationDescription say which part of the source is there. Frames are made when the object
+    is written.
 
     Parameters
     ----------
@@ -57,7 +63,7 @@ def parametric_map(
     review
         Whether its series is marked [REVIEW].
     """
-    box = _bounding_box(maps)
+    box = _extent(stack, maps)
     uid = provenance.instance_uid(
         f"PM {quantity.label}", [plane.reference for plane in stack.planes], stack.window.rule
     )
@@ -88,6 +94,13 @@ def parametric_map(
 
 Box = tuple[slice, slice, slice]
 """Slices, rows and columns of the volume, half open."""
+
+
+def _extent(stack: VolumeStack, maps: Sequence[PlaneMap]) -> Box:
+    slices, rows, columns = stack.grid.shape
+    if 4 * slices * rows * columns <= WHOLE_BYTES:
+        return slice(0, slices), slice(0, rows), slice(0, columns)
+    return _bounding_box(maps)
 
 
 def _bounding_box(maps: Sequence[PlaneMap]) -> Box:
@@ -123,7 +136,7 @@ def _describe(stack: VolumeStack, quantity: Quantity, box: Box) -> str:
         for name, part, size in zip(("slices", "rows", "columns"), box, stack.grid.shape, strict=True)
     )
     return (
-        f"{quantity.concept.meaning}, the largest over the targets, cropped to {', '.join(parts)}; "
+        f"{quantity.concept.meaning}, the largest over the targets, on {', '.join(parts)}; "
         f"values below {quantity.floor} are 0, as is everything outside."
     )
 

@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from models.bundles.record import ModelRecord
+from models.ensemble.isolated import LEAST_MM, SHARE
 from operators.identifiers import own_uid
 from operators.task import Task
 
@@ -15,7 +16,10 @@ DESCRIPTION_MAX_CHARACTERS = 64
 FIRST_SERIES_NUMBER = 9000
 SERIES_NUMBERS = 1000
 REVIEW_ENTROPY_BITS = 0.5
-"""A mask whose mean entropy is above this (a mean probability of about 0.89) is marked [REVIEW]."""
+"""A mask whose mean entropy is above this (a mean probability of about 0.89) is marked [REVIEW].
+
+Where an ensemble votes, its own threshold holds (:mod:`models.ensemble.export`).
+"""
 
 OVERLAP = {
     "binary": "each target is decided alone; a voxel may belong to several segments",
@@ -28,9 +32,11 @@ OVERLAP = {
 class Provenance:
     """The task, the bundle, the settings and the moment that a result is made of.
 
-    ``settings`` is the effective configuration of the method (JSON-able). ``quiet_at`` is the moment the
-    study became quiet, the only source of dates and times. ``generation`` counts restarts caused by late
-    instances; ``replaces`` is then the "hh:mm" of the result that this one replaces.
+    ``settings`` is the effective configuration of the method (JSON-able). ``voters`` says, by segment label,
+    whose votes decided: the method's own members, or the checkpoints of an ensemble. A result whose mean
+    entropy over the mask is above ``review_above`` bits is marked for review. ``quiet_at`` is the
+    moment the study became quiet, the only source of dates and times. ``generation`` counts restarts caused
+    by late instances; ``replaces`` is then the "hh:mm" of the result that this one replaces.
     """
 
     task: Task
@@ -43,6 +49,8 @@ class Provenance:
     quiet_at: datetime
     generation: int = 0
     replaces: str | None = None
+    voters: Mapping[str, str] = field(default_factory=dict)
+    review_above: float = REVIEW_ENTROPY_BITS
 
     @property
     def prompts(self) -> tuple[tuple[str, ...], ...]:
@@ -64,6 +72,9 @@ class Provenance:
             "overlap": OVERLAP[self.task.segmentation_type],
             "window": window,
             "threshold": "mean probability over members > 0.5",
+            "voters": dict(self.voters),
+            "review": f"mean entropy over the mask above {self.review_above:g} bits",
+            "isolated": f"removed: under {LEAST_MM:g} mm along the slices and {SHARE:g} of the largest",
             "seed": self.task.seed,
             **self.settings,
         }

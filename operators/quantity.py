@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from operators.findings import ENTROPY_FLOOR_BITS
+from models.uncertainty import ENTROPY_FLOOR_BITS
 from operators.task import PRIVATE_SCHEME
 
 

@@ -12,7 +12,9 @@ from pydicom.uid import UltrasoundImageStorage
 
 from operators import header as tags
 from operators.identifiers import substitute_uid
-from operators.slices import Slice, positive_pair
+from operators.slices import Slice
+from operators.sop_classes import ENHANCED
+from operators.spacing import picture_spacing, pixel_shape
 from operators.stack import ImageStack, PictureStack, VolumeStack
 
 _TYPE_2 = (
@@ -26,7 +28,6 @@ _TYPE_2 = (
     "StudyTime",
     "ReferringPhysicianName",
 )
-_PICTURE_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 
 
 def volume_sources(stack: VolumeStack) -> list[Dataset]:
@@ -36,32 +37,24 @@ def volume_sources(stack: VolumeStack) -> list[Dataset]:
     the last digit between frames.
     """
     first = stack.planes[0]
-    if first.instance.frames > 1:
+    if first.instance.sop_class_uid in ENHANCED:
         return [_multiframe_source(stack)]
     return [_plane_source(plane, first, stack) for plane in stack.planes]
 
 
 def picture_source(plane: Slice) -> tuple[Dataset, tuple[float, float]]:
-    """Return the header of one picture without any position, and its pixel spacing in mm (1, 1 if unknown).
+    """Return the header of one picture without any position, and the size of its pixels.
 
-    A frame of a multi-frame object is presented as a single image; the writers put its frame number into
-    every reference.
+    In mm where that is known, otherwise as :func:`operators.spacing.pixel_shape` tells it.
+
+    It is presented as a single image of a class that has no frames; the writers put its own class, and its
+    number among the frames, into every reference.
     """
     source = image_header(plane)
-    if plane.instance.frames > 1:
-        source.SOPClassUID = UltrasoundImageStorage
-    spacing = picture_spacing(plane) or (1.0, 1.0)
+    source.SOPClassUID = UltrasoundImageStorage
+    spacing = pixel_shape(plane)
     source.PixelSpacing = list(spacing)
     return source, spacing
-
-
-def picture_spacing(plane: Slice) -> tuple[float, float] | None:
-    """Return row and column spacing of a picture in mm (at the detector where nothing better is known)."""
-    for keyword in _PICTURE_SPACINGS:
-        pair = positive_pair(plane.instance.header, keyword)
-        if pair is not None:
-            return pair[0], pair[1]
-    return None
 
 
 def frame_of_reference_uid(plane: Slice) -> str:

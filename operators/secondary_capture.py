@@ -49,7 +49,7 @@ def picture_of(stack: ImageStack, finding: PlaneFinding, provenance: Provenance)
     )
     entropy = Picture.fromarray(finding.full_entropy(rows, columns)).resize(size, Picture.Resampling.BILINEAR)
     pixels = side_by_side([outlined, heat(shown, np.asarray(entropy))], _caption(provenance))
-    result = _capture(stack, [plane], provenance, pixels, finding.window, needs_review([finding]))
+    result = _capture(stack, [plane], provenance, pixels, finding.window, needs_review(provenance, [finding]))
     result.BurnedInAnnotation = tags.text(plane.instance.header, "BurnedInAnnotation") or "YES"
     refer_to_frame(result, plane)
     return result

@@ -18,7 +18,7 @@ class SecondaryCaptureWriterOperator(WriterOperator):
         """Build and write."""
         for plane in self._shown(stack, findings):
             self.write(picture_of(stack, plane, self.provenance), "SC")
-        if not findings.found and self.provenance.task.says_nothing_as == "SC":
+        if self.says_nothing(stack, findings, "SC"):
             self.write(note(stack, self.provenance, "Nothing found", [f"Reason: {findings.code}"]), "SC")
 
     def _shown(self, stack: ImageStack, findings: Findings) -> tuple[PlaneFinding, ...]:

@@ -17,7 +17,7 @@ from operators.findings import BoolArray, Findings, PlaneFinding, mean_entropy
 from operators.frames import put_bits, put_run_lengths
 from operators.identifiers import derived_uid
 from operators.identity import concept_of, encodable, stamp
-from operators.provenance import REVIEW_ENTROPY_BITS, Provenance
+from operators.provenance import Provenance
 from operators.references import picture_source, volume_sources
 from operators.slices import Slice
 from operators.stack import ImageStack, PictureStack, VolumeStack
@@ -43,10 +43,10 @@ def volume_segmentation(stack: VolumeStack, findings: Findings, provenance: Prov
     present = np.zeros((count, len(provenance.prompts)), dtype=np.bool_)
     for finding in findings.found:
         present[place[finding.plane]] = [target.pixels > 0 for target in finding.targets]
-    by_reference = {stack.planes[finding.plane].reference: finding for finding in findings.found}
+    by_source = {_place(stack.planes[finding.plane]): finding for finding in findings.found}
 
     def masks(frame: Dataset) -> BoolArray:
-        return by_reference[_source_of(frame)].full_masks(rows, columns)
+        return by_source[_source_of(frame)].full_masks(rows, columns)
 
     return _build(
         stack, findings.found, provenance, uid, stack.window.rule, volume_sources(stack), present, masks
@@ -94,8 +94,10 @@ def _build(
             content_label="TEXTSEG",
             omit_empty_frames=True,
             transfer_syntax_uid=RLELossless if labelled else ExplicitVRLittleEndian,
-            **result_header("SEG", uid, stack.series, provenance, needs_review(findings)),
+            **result_header("SEG", uid, stack.series, provenance, needs_review(provenance, findings)),
         )
+        if isinstance(stack, VolumeStack):
+            _number_frames(result, stack)
         if labelled:
             _drop_background(result)
             put_run_lengths(result, _label_frames(result, masks))
@@ -146,18 +148,33 @@ def _drop_background(result: Dataset) -> None:
     result.SegmentSequence = [item for item in result.SegmentSequence if item.SegmentNumber != 0]
 
 
-def _source_of(frame: Dataset) -> str:
-    """Return the reference (see :class:`Slice`) of the source image of an item of the per-frame groups."""
+def _place(plane: Slice) -> tuple[str, int]:
+    """Return where a plane comes from: SOP Instance UID and number of the frame from 1."""
+    return plane.instance.sop_instance_uid, plane.frame + 1
+
+
+def _source_of(frame: Dataset) -> tuple[str, int]:
+    """Return the same of the source image of an item of the per-frame groups."""
     image = frame.DerivationImageSequence[0].SourceImageSequence[0]
-    number = image.get("ReferencedFrameNumber")
-    uid = str(image.ReferencedSOPInstanceUID)
-    return uid if number is None else f"{uid}#{int(number)}"
+    return str(image.ReferencedSOPInstanceUID), int(image.get("ReferencedFrameNumber", 1))
 
 
-def needs_review(findings: Sequence[PlaneFinding]) -> bool:
+def _number_frames(result: Dataset, stack: VolumeStack) -> None:
+    """Give references to frames the numbers of the file: highdicom counts those of the header that it got.
+
+    The two differ where the volume is one of several phases in a multi-frame object.
+    """
+    numbers = sorted(plane.frame + 1 for plane in stack.planes)
+    for frame in result.PerFrameFunctionalGroupsSequence:
+        for image in frame.DerivationImageSequence[0].SourceImageSequence:
+            if "ReferencedFrameNumber" in image:
+                image.ReferencedFrameNumber = numbers[image.ReferencedFrameNumber - 1]
+
+
+def needs_review(provenance: Provenance, findings: Sequence[PlaneFinding]) -> bool:
     """Tell whether the members disagree so much inside the mask that a person should look first."""
     uncertainty = mean_entropy(findings)
-    return uncertainty is not None and uncertainty > REVIEW_ENTROPY_BITS
+    return uncertainty is not None and uncertainty > provenance.review_above
 
 
 def _segments(
@@ -232,8 +249,6 @@ def _place_picture(result: Dataset, spacing: tuple[float, float]) -> None:
 
 def refer_to_frame(result: Dataset, plane: Slice) -> None:
     """Make the references of a result made of one frame name that frame and the SOP class of its file."""
-    if plane.instance.frames == 1:
-        return
     of_frames = [
         image
         for frame in result.get("PerFrameFunctionalGroupsSequence", [])
@@ -250,5 +265,5 @@ def refer_to_frame(result: Dataset, plane: Slice) -> None:
     result.SourceImageSequence = of_result
     for image in [*of_frames, *of_series, *of_result]:
         image.ReferencedSOPClassUID = plane.instance.sop_class_uid
-    for image in [*of_frames, *of_result]:
+    for image in [*of_frames, *of_result] if plane.instance.frames > 1 else []:
         image.ReferencedFrameNumber = plane.frame + 1

@@ -8,7 +8,8 @@ import hashlib
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydicom.datadict import tag_for_keyword
 
 from models.prompts import check_prompts
 
@@ -70,8 +71,46 @@ class Range(Frozen):
         return self
 
 
+def _keyword(keyword: str) -> str:
+    if tag_for_keyword(keyword) is None:
+        raise ValueError(
+            f"{keyword!r} is no keyword of the DICOM data dictionary (PS3.6), such as SliceThickness"
+        )
+    return keyword
+
+
+Keyword = Annotated[str, AfterValidator(_keyword)]
+
+
+def _is_text(value: object) -> str:
+    return "text" if isinstance(value, str) else "mapping"
+
+
+Condition = Annotated[
+    Annotated[Pattern, Tag("text")] | Annotated[Range, Tag("mapping")], Discriminator(_is_text)
+]
+"""A regular expression that the element's text matches, or a range that holds its first number."""
+
+Orientation = Literal["axial", "coronal", "sagittal"]
+Criterion = Literal[
+    "most-images",
+    "fewest-images",
+    "thinnest-slices",
+    "largest-matrix",
+    "lowest-series-number",
+    "highest-series-number",
+]
+"""What makes one series better than another that matches as well."""
+
+
 class SeriesRule(Frozen):
-    """Which series a task takes. Every condition that is given must hold; regular expressions ignore case."""
+    """Which series a task takes. Every condition that is given must hold; regular expressions ignore case.
+
+    ``tags`` and ``not_tags`` name elements by DICOM keyword, with a regular expression or a range of numbers;
+    ``orientation`` is that of most slices, their normal within ``orientation_tolerance`` degrees of the
+    body's axis; ``images`` counts slices or frames. Of several matching series the first by ``best``, taken
+    in its order, is the one that the task gets, unless it takes all.
+    """
 
     modality: tuple[str, ...] | None = None
     body_part_examined: Pattern | None = None
@@ -79,8 +118,46 @@ class SeriesRule(Frozen):
     not_series_description: Pattern | None = None
     study_description: Pattern | None = None
     protocol_name: Pattern | None = None
+    tags: dict[Keyword, Condition] = {}
+    not_tags: dict[Keyword, Condition] = {}
+    orientation: Orientation | None = None
+    orientation_tolerance: Annotated[float, Field(gt=0, le=45)] = 30.0
     images: Range | None = None
+    best: tuple[Criterion, ...] = ("most-images", "largest-matrix", "lowest-series-number")
 
+
+class CentreWidth(Frozen):
+    """A window in the values of the images, Hounsfield units for CT."""
+
+    centre: float
+    width: Annotated[float, Field(gt=0)]
+
+
+class Percentiles(Frozen):
+    """A window from one percentile of the values to another: of a whole volume, or of each picture."""
+
+    percentiles: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(le=100)]]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.percentiles[0] >= self.percentiles[1]:
+            raise ValueError(f"percentile {self.percentiles[0]:g} is not below {self.percentiles[1]:g}")
+        return self
+
+
+def _window_kind(value: object) -> str:
+    if isinstance(value, Percentiles) or (isinstance(value, dict) and "percentiles" in value):
+        return "percentiles"
+    return "name" if isinstance(value, str) else "centre"
+
+
+WindowName = Literal["auto", "soft-tissue", "lung", "bone", "brain"]
+AskedWindow = Annotated[
+    Annotated[WindowName, Tag("name")]
+    | Annotated[CentreWidth, Tag("centre")]
+    | Annotated[Percentiles, Tag("percentiles")],
+    Discriminator(_window_kind),
+]
 
 OutputKind = Literal["seg", "pm", "sc", "sr", "ko"]
 ObjectKind = Literal["SEG", "PM", "SC", "SR", "KO"]
@@ -105,7 +182,8 @@ class Task(Frozen):
 
     ``settings`` replaces values of the preset that ``method`` and ``mode`` name. What it may hold is known to
     :mod:`models.settings`, which imports torch: its names are checked by `textseg check-config` and when a
-    worker starts (:mod:`app.task_settings`).
+    worker starts (:mod:`app.task_settings`). ``ensemble`` lets a checkpoint ensemble of the bundle vote,
+    where one was trained for the very prompts of a target.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,19}$")]
@@ -115,7 +193,8 @@ class Task(Frozen):
     method: Literal["medclip-sam-v2", "medclip-sam", "salip"] = "medclip-sam-v2"
     mode: Literal["recommended", "paper", "released"] = "recommended"
     settings: Annotated[dict[str, Any], AfterValidator(_no_preset)] = {}
-    window: Literal["auto", "soft-tissue", "lung", "bone", "brain"] = "auto"
+    ensemble: bool = True
+    window: AskedWindow = "auto"
     outputs: tuple[OutputKind, ...] = ("seg", "pm")
     segmentation_type: Literal["binary", "labelmap"] = "binary"
     destinations: tuple[Destination, ...] = ()

@@ -1,4 +1,4 @@
-"""Why nothing was found in a stack, in one code; and what is kept of what was found."""
+"""Why nothing was found in a stack, in one code; what is kept of what was found, and what is taken away."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.errors import Code
-from operators.findings import ENTROPY_FLOOR_BITS, LAST_FIRST, REASONS, Findings, crop_finding
+from models.uncertainty import ENTROPY_FLOOR_BITS
+from operators.findings import LAST_FIRST, REASONS, Findings, crop_finding, without_isolated_findings
 
 ENDS = (Code.TARGET_ABSENT, *LAST_FIRST)
 
@@ -57,3 +58,33 @@ def test_targets_far_apart_are_not_kept_as_one_large_rectangle() -> None:
     assert finding is not None
     assert [target.mask.shape for target in finding.targets] == [(3, 3), (3, 3)]
     assert finding.entropy_map.box == (slice(0, 100), slice(0, 100))
+
+
+def stack(*targets: np.ndarray) -> Findings:
+    """Findings of targets (slices, H, W), entropy where any has a pixel."""
+    masks = np.stack(targets, 1)
+    planes = (
+        crop_finding(index, "full", plane, plane.astype(np.float32)) for index, plane in enumerate(masks)
+    )
+    return Findings(tuple(plane for plane in planes if plane is not None), ())
+
+
+def test_isolated_components_go_target_by_target_and_the_entropy_stays() -> None:
+    large, speck, other = np.zeros((3, 12, 30, 40), bool)
+    large[3:9, 4:14, 5:15] = True
+    speck[6, 20:22, 30:32] = True
+    other[6:8, 20:22, 30:32] = True
+    findings = stack(large | speck, other)
+    cleared = without_isolated_findings(findings, spacing=1.0)
+    for index, plane in enumerate(cleared.planes, start=3):
+        assert plane.plane == index
+        masks = plane.full_masks(30, 40)
+        assert np.array_equal(masks[0], large[index])
+        assert np.array_equal(masks[1], other[index])
+    for one, other in zip(cleared.planes, findings.planes, strict=True):
+        assert np.array_equal(one.full_entropy(30, 40), other.full_entropy(30, 40))
+
+
+def test_no_findings_have_nothing_isolated() -> None:
+    nothing = Findings((), ((Code.TARGET_ABSENT, 3),))
+    assert without_isolated_findings(nothing, 1.0) == nothing

@@ -7,7 +7,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from operators.findings import ENTROPY_FLOOR_BITS, Patch, PlaneMap, crop_finding
+from models.uncertainty import ENTROPY_FLOOR_BITS
+from operators.findings import Patch, PlaneMap, crop_finding
 from operators.parametric_map import entropy_map, parametric_map
 from operators.quantity import ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY
 from operators.stack import build_stack
@@ -61,20 +62,25 @@ def test_frames_are_stored_ascending_along_the_slice_normal(tmp_path, layout):
         np.asarray(frame.PlanePositionSequence[0].ImagePositionPatient, float) @ normal for frame in frames
     ]
     assert np.all(np.diff(along) > 0)
-    assert [frame.FrameContentSequence[0].DimensionIndexValues for frame in frames] == [1, 2, 3]
+    assert [frame.FrameContentSequence[0].DimensionIndexValues for frame in frames] == [1, 2, 3, 4, 5, 6]
     first = findings.planes[0]
     assert read.pixel_array.dtype == np.float32
-    assert read.pixel_array[0].max() == first.targets[0].entropy.max()
-    assert read.pixel_array[1].max() == 0
+    assert read.pixel_array[1].max() == first.targets[0].entropy.max()
+    assert read.pixel_array[2].max() == 0
 
 
-def test_the_map_is_cropped_and_says_so(tmp_path):
+def test_the_map_covers_all_of_the_source_because_the_viewer_fills_the_source_volume_with_it(tmp_path):
     volume(tmp_path)
-    content = made(tmp_path)[2]
+    stack, findings, content = made(tmp_path)
     read = pydicom.dcmread(io.BytesIO(content))
-    assert (read.NumberOfFrames, read.Rows, read.Columns) == (3, 15, 22)
+    assert (read.NumberOfFrames, read.Rows, read.Columns) == stack.grid.shape
+    whole = np.zeros(stack.grid.shape, dtype=np.float32)
+    for finding in findings.planes:
+        whole[finding.plane] = finding.full_entropy(*stack.grid.shape[1:])
+    np.testing.assert_array_equal(read.pixel_array, whole)
+    for frame, plane in zip(read.PerFrameFunctionalGroupsSequence, stack.planes, strict=True):
+        assert tuple(frame.PlanePositionSequence[0].ImagePositionPatient) == plane.position
     description = read.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].DerivationDescription
-    assert "slices 2 to 4 of 6, rows 3 to 17 of 40, columns 5 to 26 of 48" in description
     assert f"below {ENTROPY_FLOOR_BITS} are 0" in description
 
 
@@ -82,7 +88,7 @@ def test_each_frame_names_the_slice_it_was_made_of(tmp_path):
     volume(tmp_path)
     stack, _, content = made(tmp_path)
     frames = pydicom.dcmread(io.BytesIO(content)).PerFrameFunctionalGroupsSequence
-    for frame, plane in zip(frames, stack.planes[1:4], strict=True):
+    for frame, plane in zip(frames, stack.planes, strict=True):
         source = frame.DerivationImageSequence[0].SourceImageSequence[0]
         assert source.ReferencedSOPInstanceUID == plane.instance.sop_instance_uid
         assert source.PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
@@ -95,7 +101,7 @@ def test_a_map_of_an_enhanced_source_names_its_frames(tmp_path):
     assert valued_points(grid.array, grid.affine) == pytest.approx(entropy_points(stack, findings))
     frame = read.PerFrameFunctionalGroupsSequence[0]
     source = frame.DerivationImageSequence[0].SourceImageSequence[0]
-    assert source.ReferencedFrameNumber == stack.planes[1].frame + 1
+    assert source.ReferencedFrameNumber == stack.planes[0].frame + 1
 
 
 def test_the_quantity_is_declared_as_a_private_code_in_bits(tmp_path):

@@ -5,6 +5,7 @@ import pydicom
 import pytest
 
 from models.errors import Code, GeometryError, InputError
+from models.intensity import WindowChoice
 from operators.pixels import read_colour, read_values
 from operators.slices import slices_of
 from operators.stack import PictureStack, VolumeStack, build_stack
@@ -40,7 +41,7 @@ def test_each_slice_is_rescaled_by_its_own_slope_as_in_pet(tmp_path):
 def test_one_window_serves_all_slices_and_the_task_can_name_it(tmp_path):
     volume(tmp_path)
     assert stack_of(tmp_path).window.rule.startswith("CT soft-tissue")
-    stack = stack_of(tmp_path, window="lung")
+    stack = stack_of(tmp_path, choice=WindowChoice("lung"))
     assert stack.view(0).window == stack.view(3).window
     assert stack.window.rule.startswith("CT lung")
 
