@@ -16,15 +16,19 @@ from monai.deploy.conditions import CountCondition  # type: ignore[attr-defined]
 from monai.deploy.core import Application, RuntimeEnv  # type: ignore[attr-defined]
 
 from app.stack_limit import raise_stack_limit
+from models.ensemble.record import EnsembleRecord
 from models.errors import Code, InputError
 from models.method import Method
 from operators.coarse_mask_operator import CoarseMaskOperator
-from operators.findings import mean_entropy
+from operators.ensemble_operator import EnsembleOperator
+from operators.findings import REASONS, mean_entropy
 from operators.image_stack_operator import ImageStackOperator
+from operators.key_object_writer_operator import KeyObjectWriterOperator
 from operators.load_study_operator import LoadStudyOperator
+from operators.measurement_report_writer_operator import MeasurementReportWriterOperator
 from operators.parametric_map_writer_operator import ParametricMapWriterOperator
 from operators.plane_stream_operator import PlaneStreamOperator
-from operators.provenance import Provenance
+from operators.provenance import REVIEW_ENTROPY_BITS, Provenance
 from operators.run_record import Progress, RunRecord
 from operators.saliency_operator import SaliencyOperator
 from operators.sam_operator import SamOperator
@@ -105,7 +109,7 @@ class TextSegApplication(Application):  # type: ignore[misc]
         super().__init__([])
 
     def compose(self) -> None:
-        """Load study, select series, volume, saliency, coarse mask, SAM, vote, writers."""
+        """Load study, select series, volume, saliency, coarse mask, SAM, ensemble, vote, writers."""
         record, method, task = self.record, self.context.method, self.provenance.task
         prompts = self.provenance.prompts
         limit = max(0, task.max_results_per_study - self.context.results)
@@ -118,10 +122,13 @@ class TextSegApplication(Application):  # type: ignore[misc]
         saliency = SaliencyOperator(self, record, "saliency", method, prompts)
         coarse = CoarseMaskOperator(self, record, "coarse", method)
         sam = SamOperator(self, record, "sam", method)
-        vote = VoteOperator(self, record, "vote", method)
+        ensemble = EnsembleOperator(self, record, "ensemble", method, prompts)
+        vote = VoteOperator(self, record, "vote")
         seg = SegmentationWriterOperator(self, record, "seg", self.provenance, limit)
         pm = ParametricMapWriterOperator(self, record, "pm", self.provenance, limit)
         sc = SecondaryCaptureWriterOperator(self, record, "sc", self.provenance, limit)
+        sr = MeasurementReportWriterOperator(self, record, "sr", self.provenance, limit)
+        ko = KeyObjectWriterOperator(self, record, "ko", self.provenance, limit)
 
         self.add_flow(load, select, {("folder", "folder")})
         self.add_flow(select, volume, {("series", "series")})
@@ -129,10 +136,13 @@ class TextSegApplication(Application):  # type: ignore[misc]
         self.add_flow(planes, saliency, {("plane", "plane")})
         self.add_flow(saliency, coarse, {("saliency", "saliency")})
         self.add_flow(coarse, sam, {("coarse", "coarse")})
-        self.add_flow(sam, vote, {("members", "members")})
-        for writer in (seg, pm, sc):
+        self.add_flow(sam, ensemble, {("members", "members")})
+        self.add_flow(ensemble, vote, {("votes", "votes")})
+        for writer in (seg, pm, sc, sr, ko):
             self.add_flow(volume, writer, {("stack", "stack")})
             self.add_flow(vote, writer, {("findings", "findings")})
+        self.add_flow(seg, sr, {("written", "segmentations")})
+        self.add_flow(pm, sr, {("written", "maps")})
 
 
 _one_run_at_a_time = threading.Lock()
@@ -152,7 +162,7 @@ def run_task(
         When the request, the bundle or the preset is wrong, whatever the series.
     """
     output_folder.mkdir(parents=True, exist_ok=True)
-    context = replace(context, method=context.method.using(task.method, task.mode, task.settings))
+    context = replace(context, method=context.method.using(task.method, task.mode, effective(task)))
     provenance = provenance_of(task, context)
     with _one_run_at_a_time:
         _prepare_holoscan(input_folder, output_folder)
@@ -164,21 +174,38 @@ def run_task(
     return _outcome(application.record, series, task)
 
 
+def effective(task: Task) -> dict[str, object]:
+    """Return the settings of a task, with what it says of ensembles among them."""
+    ensemble = {**task.settings.get("ensemble", {}), "vote": task.ensemble}
+    return {**task.settings, "ensemble": ensemble}
+
+
 def provenance_of(task: Task, context: RunContext) -> Provenance:
     """Return everything that decides the voxels of a result of ``task``."""
     bundle = context.method.bundle
+    asked = {target.segment.label: context.method.ensemble_for(target.prompts) for target in task.targets}
+    used = tuple(dict.fromkeys(one.model() for one in asked.values() if one is not None))
     return Provenance(
         task=task,
         bundle=bundle.name,
         bundle_version=bundle.version,
         bundle_digest=bundle.digest,
-        models=bundle.models,
+        models=bundle.models + used,
+        voters={label: _voters(one, context.method) for label, one in asked.items()},
+        review_above=min(REVIEW_ENTROPY_BITS if one is None else one.review for one in asked.values()),
         settings=context.method.settings.record(),
         software_version=context.software_version,
         quiet_at=context.quiet_at,
         generation=context.generation,
         replaces=context.replaces,
     )
+
+
+def _voters(ensemble: EnsembleRecord | None, method: Method) -> str:
+    """Return in words whose votes a target's segment and uncertainty are made of."""
+    if ensemble is None:
+        return f"{method.settings.members} paths of the method"
+    return f"{len(ensemble.members)} checkpoints of ensemble {ensemble.name} {ensemble.version}"
 
 
 def _prepare_holoscan(input_folder: Path, output_folder: Path) -> None:
@@ -199,7 +226,7 @@ def _outcome(record: RunRecord, series: str, task: Task) -> TaskOutcome:
         task=task.name,
         status="found" if found else "nothing-found",
         code=None if found else findings.code,
-        reason="" if found else NOTHING[findings.code],
+        reason="" if found else REASONS[findings.code],
         files=tuple(record.files),
         seconds=dict(record.seconds),
         sop_instance_uids=tuple(record.sop_instance_uids),
@@ -221,17 +248,6 @@ def _outcome(record: RunRecord, series: str, task: Task) -> TaskOutcome:
         if spacing is not None
     )
     return replace(outcome, area_mm2=sum(areas))
-
-
-NOTHING = {
-    Code.TARGET_ABSENT: "No image shows what the prompt names.",
-    Code.NO_REGION: "Fewer regions than the target has look like it.",
-    Code.REGIONS_ALIKE: "The regions that look like the target are one region, proposed several times.",
-    Code.MARGIN_LOW: "The text does not tell the target's region from the next one.",
-    Code.NO_COMPONENT: "The saliency map has no confident component.",
-    Code.NO_MASK: "No pixel is more likely inside the target than outside.",
-}
-"""What a code means to people."""
 
 
 def _refused(

@@ -2,6 +2,7 @@
 
 highdicom reads a dozen elements of its source images and raises a bare AttributeError where one is absent.
 So it gets headers that are built here from what was judged, and what the source did not say is recorded.
+Their images have one pixel: the writers put size and pixels of the result in (:mod:`operators.frames`).
 """
 
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ def picture_source(plane: Slice) -> tuple[Dataset, tuple[float, float]]:
     It is presented as a single image of a class that has no frames; the writers put its own class, and its
     number among the frames, into every reference.
     """
-    source = _base(plane)
+    source = image_header(plane)
     source.SOPClassUID = UltrasoundImageStorage
     spacing = pixel_shape(plane)
     source.PixelSpacing = list(spacing)
@@ -78,8 +79,8 @@ def filled_in(stack: ImageStack) -> tuple[str, ...]:
     return tuple(sorted(absent))
 
 
-def _base(plane: Slice) -> Dataset:
-    """Return what every source header needs; identity is blank here and copied verbatim into the result."""
+def image_header(plane: Slice) -> Dataset:
+    """Return what every header of an image needs; identity is blank and copied verbatim into the result."""
     instance = plane.instance
     source = Dataset()
     for keyword in _TYPE_2:
@@ -89,7 +90,7 @@ def _base(plane: Slice) -> Dataset:
     source.StudyInstanceUID = instance.study_instance_uid
     source.SeriesInstanceUID = instance.series_instance_uid
     source.Modality = instance.modality
-    source.Rows, source.Columns = instance.rows, instance.columns
+    source.Rows = source.Columns = 1
     for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
         found = tags.value(instance.header, keyword)
         if found is not None:
@@ -98,7 +99,7 @@ def _base(plane: Slice) -> Dataset:
 
 
 def _plane_source(plane: Slice, first: Slice, stack: VolumeStack) -> Dataset:
-    source = _base(plane)
+    source = image_header(plane)
     source.FrameOfReferenceUID = frame_of_reference_uid(first)
     source.PositionReferenceIndicator = tags.text(first.instance.header, "PositionReferenceIndicator")
     source.ImagePositionPatient = decimals(plane.position or ())
@@ -113,7 +114,7 @@ def _multiframe_source(stack: VolumeStack) -> Dataset:
     """Return the header of a multi-frame volume, its frames in the order of the file."""
     first = stack.planes[0]
     model = _plane_source(first, first, stack)
-    source = _base(first)
+    source = image_header(first)
     source.FrameOfReferenceUID = model.FrameOfReferenceUID
     source.PositionReferenceIndicator = model.PositionReferenceIndicator
     source.NumberOfFrames = len(stack.planes)

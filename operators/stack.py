@@ -83,6 +83,11 @@ class PictureStack:
 ImageStack: TypeAlias = VolumeStack | PictureStack
 
 
+def window_rule(stack: ImageStack) -> str:
+    """Return by which rule a stack's values became what was judged."""
+    return stack.window.rule if isinstance(stack, VolumeStack) else "a window for each picture"
+
+
 def build_stack(series: Series, choice: WindowChoice = AUTO) -> ImageStack:
     """Pass a series, or one phase of it, through the gate and make its stack.
 

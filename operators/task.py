@@ -13,6 +13,9 @@ from pydicom.datadict import tag_for_keyword
 
 from models.prompts import check_prompts
 
+PRIVATE_SCHEME = "99TEXTSEG"
+"""Coding Scheme Designator of our private codes, which every object that uses one declares."""
+
 
 class Frozen(BaseModel):
     """Base of every configured value: immutable, unknown keys refused."""
@@ -156,8 +159,8 @@ AskedWindow = Annotated[
     Discriminator(_window_kind),
 ]
 
-OutputKind = Literal["seg", "pm", "sc"]
-ObjectKind = Literal["SEG", "PM", "SC", "SR"]
+OutputKind = Literal["seg", "pm", "sc", "sr", "ko"]
+ObjectKind = Literal["SEG", "PM", "SC", "SR", "KO"]
 
 
 class Destination(Frozen):
@@ -179,7 +182,8 @@ class Task(Frozen):
 
     ``settings`` replaces values of the preset that ``method`` and ``mode`` name. What it may hold is known to
     :mod:`models.settings`, which imports torch: its names are checked by `textseg check-config` and when a
-    worker starts (:mod:`app.task_settings`).
+    worker starts (:mod:`app.task_settings`). ``ensemble`` lets a checkpoint ensemble of the bundle vote,
+    where one was trained for the very prompts of a target.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,19}$")]
@@ -189,14 +193,27 @@ class Task(Frozen):
     method: Literal["medclip-sam-v2", "medclip-sam", "salip"] = "medclip-sam-v2"
     mode: Literal["recommended", "paper", "released"] = "recommended"
     settings: Annotated[dict[str, Any], AfterValidator(_no_preset)] = {}
+    ensemble: bool = True
     window: AskedWindow = "auto"
     outputs: tuple[OutputKind, ...] = ("seg", "pm")
+    segmentation_type: Literal["binary", "labelmap"] = "binary"
     destinations: tuple[Destination, ...] = ()
     on_failure: Literal["none", "sc"] = "none"
     max_results_per_study: Annotated[int, Field(ge=1, le=100)] = 8
     max_minutes: Annotated[float, Field(gt=0)] = 60.0
     priority: Annotated[int, Field(ge=1, le=100)] = 50
     seed: int = 0
+
+    @property
+    def says_nothing_as(self) -> Literal["SR", "SC"]:
+        """The kind of the one object that says "nothing found": a report where all destinations take one."""
+        return "SR" if all("SR" in item.accepts for item in self.destinations) else "SC"
+
+    @model_validator(mode="after")
+    def _has_what_it_refers_to(self) -> Self:
+        if "sr" in self.outputs and "seg" not in self.outputs:
+            raise ValueError("the report (sr) measures and refers to the segmentation: add seg to outputs")
+        return self
 
     @model_validator(mode="after")
     def _is_preset(self) -> Self:
@@ -205,7 +222,7 @@ class Task(Frozen):
         return self
 
 
-PROMPTED = CodedConcept(value="PROMPTED", scheme="99TEXTSEG", meaning="Structure named by a text prompt")
+PROMPTED = CodedConcept(value="PROMPTED", scheme=PRIVATE_SCHEME, meaning="Structure named by a text prompt")
 """Category of what is asked for in free words: an SCT code would claim more than is known."""
 
 
@@ -224,6 +241,6 @@ def prompt_task(prompt: str) -> Task:
     segment = Segment(
         label=words[:20].strip(),
         category=PROMPTED,
-        type=CodedConcept(value=value, scheme="99TEXTSEG", meaning=words[:64].strip()),
+        type=CodedConcept(value=value, scheme=PRIVATE_SCHEME, meaning=words[:64].strip()),
     )
     return Task(name=slug or "prompt", all=True, targets=(Target(segment=segment, prompts=(prompt,)),))

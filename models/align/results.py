@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import Code
+from models.evaluation.calibration import Calibration
 from models.evaluation.files import replace_text
 from models.evaluation.run import Row, Scored, StageScores
 from models.evaluation.words import Agreement, Count, Words
@@ -46,7 +47,15 @@ def scored_from_json(stored: Mapping[str, Any]) -> dict[str, list[Scored]]:
 def _scored(stored: Mapping[str, Any]) -> Scored:
     row = dict(stored["row"])
     row["code"] = None if row["code"] is None else Code(row["code"])
-    return Scored(**{**stored, "row": Row(**row), "stages": StageScores(**stored["stages"])})
+    judged = stored["calibration"]
+    return Scored(
+        **{
+            **stored,
+            "row": Row(**row),
+            "stages": StageScores(**stored["stages"]),
+            "calibration": None if judged is None else Calibration.read(judged),
+        }
+    )
 
 
 def words_from_json(stored: Mapping[str, Any]) -> dict[str, Words]:

@@ -41,7 +41,8 @@ class Answer:
 
     ``uncertainty`` is the mean entropy over the mask in bits, None where nothing was found. ``entropy``
     (H, W) float32 in bits and ``member``, the segmenter's mask (H, W) bool for the first member alone, are
-    what the vote was made from; None where there was no vote.
+    what the vote was made from; None where there was no vote. ``probability`` (H, W) float32 is the mean over
+    the members, 0 where nothing was found, None where nobody says how likely a pixel is.
     """
 
     status: Status
@@ -51,6 +52,7 @@ class Answer:
     uncertainty: float | None
     entropy: Map | None = None
     member: Mask | None = None
+    probability: Map | None = None
 
     @property
     def mask(self) -> Mask:
@@ -58,7 +60,7 @@ class Answer:
         return self.stages.sam
 
 
-def ask(method: "Method", image: Image, text: "Tensor", seed: int) -> Answer:
+def ask(method: "Method", image: Image, text: "Tensor", seed: int, prompts: Sequence[str] = ()) -> Answer:
     """Run the method on one image.
 
     Parameters
@@ -71,6 +73,8 @@ def ask(method: "Method", image: Image, text: "Tensor", seed: int) -> Answer:
         (D,) the unit text embedding of what is asked.
     seed
         Seed of everything random.
+    prompts
+        The wordings behind ``text``: an ensemble that was trained for them votes in the members' place.
 
     Raises
     ------
@@ -80,7 +84,8 @@ def ask(method: "Method", image: Image, text: "Tensor", seed: int) -> Answer:
     saliency = method.saliency(image, text, seed)
     coarse = method.coarse(image, saliency)
     members = method.refine(image, coarse, seed)
-    vote = method.vote(members)
+    ensemble = method.ensemble_for(prompts)
+    vote = method.vote(members) if ensemble is None else method.vote_by(ensemble, [image], [members])[0]
     nothing = np.zeros(image.shape[:2], dtype=np.bool_)
     soft = saliency.on_pixels(None) if len(saliency.maps) else nothing.astype(np.float32)
     found = vote.status is None
@@ -96,6 +101,7 @@ def ask(method: "Method", image: Image, text: "Tensor", seed: int) -> Answer:
         uncertainty=float(vote.entropy[vote.mask].mean()) if found else None,
         entropy=vote.entropy if found else None,
         member=members.probability[0] > THRESHOLD if found else None,
+        probability=vote.probability,
     )
 
 

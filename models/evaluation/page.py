@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from models.evaluation.files import replace_text
 from models.evaluation.panels import Panel
+from models.evaluation.plots import calibration_plots
 from models.evaluation.report import Heading, summarise, summarise_stages
 from models.evaluation.run import Row, Scored, statuses
 from models.evaluation.statistics import Estimate
@@ -79,6 +80,7 @@ def evaluation_page(heading: Heading, scored: Sequence[Scored], cases: Sequence[
         ),
         notes=heading.notes,
         tables=(_summary(heading, scored),),
+        plots=calibration_plots([one.calibration for one in scored if one.calibration is not None]),
         groups=ranked(cases),
     )
 
@@ -88,10 +90,11 @@ def page(
     lead: Sequence[str],
     notes: Sequence[str],
     tables: Sequence[Figures],
+    plots: Sequence[Panel] = (),
     groups: Sequence[Group] = (),
 ) -> str:
     """Return a page. Every text is escaped, whatever a file name or a prompt holds."""
-    return _template().render(title=title, lead=lead, notes=notes, tables=tables, groups=groups)
+    return _template().render(title=title, lead=lead, notes=notes, tables=tables, plots=plots, groups=groups)
 
 
 def ranked(cases: Sequence[Case]) -> tuple[Group, ...]:

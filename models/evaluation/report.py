@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from models.evaluation.calibration import expected_calibration_error, retention_area
 from models.evaluation.files import replace_text
 from models.evaluation.run import Scored, statuses
 from models.evaluation.statistics import Estimate, estimate
@@ -42,11 +43,20 @@ class Heading:
 
 
 def summarise(scored: Sequence[Scored]) -> dict[str, Estimate]:
-    """Return mean and interval of every metric of the rows, by the metric's name."""
+    """Return mean and interval of every metric of the rows, by the metric's name.
+
+    Where probabilities are known, beside them ``ece`` and ``aurc`` of all images together
+    (:mod:`models.evaluation.calibration`).
+    """
     patients = [image.patient for image in scored]
-    return {
+    summary = {
         metric: estimate([getattr(image.row, metric) for image in scored], patients) for metric in METRICS
     }
+    judged = [image.calibration for image in scored]
+    if any(judged):
+        summary["ece"] = expected_calibration_error(judged, patients)
+        summary["aurc"] = retention_area(judged, patients)
+    return summary
 
 
 def summarise_stages(scored: Sequence[Scored]) -> dict[str, Estimate]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from models.contracts import Image
 from models.errors import Code, ConfigError, TextsegError
 from models.evaluation.answer import Answer, Status, ask, refused
+from models.evaluation.calibration import Calibration, calibration
 from models.evaluation.dataset import Dataset, Item
 from models.evaluation.metrics import TOLERANCE_PX, Mask, dice, score, surface_dice_of_slab
 
@@ -23,12 +24,14 @@ Prompts = tuple[str, ...]
 class Asked:
     """One image as it is asked about.
 
-    ``image`` (H, W, 3) uint8, ``text`` (D,) the unit embedding of the prompt, ``seed`` of everything random,
+    ``image`` (H, W, 3) uint8, ``prompts`` the wordings of one thing, ``text`` (D,) their unit
+    embedding, ``seed`` of everything random,
     ``truth`` (H, W) for those baselines that declare to use it and for nobody else.
     """
 
     name: str
     image: Image
+    prompts: Prompts
     text: "Tensor"
     seed: int
     truth: Mask
@@ -43,7 +46,7 @@ Asking = Callable[["Method", Asked], Answer]
 
 def ask_method(method: "Method", asked: Asked) -> Answer:
     """Return the whole method's answer."""
-    return ask(method, asked.image, asked.text, asked.seed)
+    return ask(method, asked.image, asked.text, asked.seed, asked.prompts)
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ class Scored:
     """A row and what the report says in sum: its stages, the patient, wall seconds.
 
     ``absent``: the truth is empty. ``reason`` says why the image was refused. ``nsd_slab`` is the papers'
-    own NSD, None unless it was asked for or where the truth is empty.
+    own NSD, None unless it was asked for or where the truth is empty. ``calibration`` is None where no
+    probabilities are known, and where there is no target and nothing was found.
     """
 
     row: Row
@@ -85,6 +89,7 @@ class Scored:
     absent: bool
     reason: str | None
     nsd_slab: float | None = None
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ def _score(
     reason = None
     try:
         image = item.pixels()
-        asked = Asked(item.name, image, text, image_seed(image, prompts, base_seed), truth)
+        asked = Asked(item.name, image, prompts, text, image_seed(image, prompts, base_seed), truth)
         answer = asking(method, asked)
     except TextsegError as error:
         if isinstance(error, ConfigError) or error.code in FOR_EVERY_IMAGE:
@@ -167,6 +172,7 @@ def _score(
         absent=not truth.any(),
         reason=reason,
         nsd_slab=surface_dice_of_slab(truth, answer.mask, scoring.tolerance) if scoring.slab else None,
+        calibration=_calibration(truth, answer),
     )
     return scored, answer
 
@@ -191,6 +197,10 @@ def _stages(truth: Mask, answer: Answer) -> StageScores:
         return StageScores(None, None, None)
     stages = answer.stages
     return StageScores(dice(truth, stages.map), dice(truth, stages.components), dice(truth, stages.sam))
+
+
+def _calibration(truth: Mask, answer: Answer) -> Calibration | None:
+    return None if answer.probability is None else calibration(truth, answer.mask, answer.probability)
 
 
 def statuses(scored: Sequence[Scored]) -> dict[Status, int]:

@@ -17,6 +17,8 @@ LABELS = {
     "auc": "pixel AUC of the map",
     "foreground_fraction": "foreground fraction",
     "uncertainty": "uncertainty (bits)",
+    "ece": "ECE around the target",
+    "aurc": "area under error retention",
 }
 STAGE_LABELS = {
     "map": "DSC after the map",
@@ -98,9 +100,8 @@ def _caption(scored: Sequence[Scored]) -> str:
 
 
 def _add(table: Table, labels: Mapping[str, str], estimates: Mapping[str, Estimate]) -> None:
-    for key, label in labels.items():
-        value = estimates[key]
-        table.add_row(label, number(value.mean), interval(value), str(value.images))
+    for key, value in estimates.items():
+        table.add_row(labels[key], number(value.mean), interval(value), str(value.images))
 
 
 def number(value: float | None, form: str = ".3f") -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from models.align.results import kept, key, scored_from_json, scored_to_json, words_from_json
 from models.errors import Code
+from models.evaluation.calibration import Calibration
 from models.evaluation.run import Row, Scored, StageScores
 from models.evaluation.words import Agreement, Count, Words, merged
 from models.settings import Settings
@@ -11,7 +12,8 @@ from models.settings import Settings
 
 def scored() -> Scored:
     row = Row("a", "nothing-found", Code.TARGET_ABSENT, 0.0, 0.0, 0.0, 0.5, 0.0, None)
-    return Scored(row, StageScores(0.0, 0.0, 0.0), "patient", 1.5, absent=False, reason=None)
+    judged = Calibration((1.0,), (0.5,), (0.25,), (0.0, 0.1), 0.02)
+    return Scored(row, StageScores(0.0, 0.0, 0.0), "patient", 1.5, False, None, calibration=judged)
 
 
 def test_scored_images_come_back_as_they_were(tmp_path: Path) -> None:

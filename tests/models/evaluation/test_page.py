@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import chain
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image as Pillow
 
 from models.evaluation.answer import Answer, Stages
+from models.evaluation.calibration import calibration
 from models.evaluation.page import Case, evaluation_page, ranked, write_page
 from models.evaluation.panels import MASK, SIDE, TRUTH, panels
 from models.evaluation.run import Row, Scored, StageScores
@@ -127,8 +129,20 @@ def test_the_page_is_one_file_without_scripts_links_or_requests(content):
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in tags}
     for _, attributes in tags:
         assert not any(name.startswith("on") for name in attributes)
-        assert attributes.get("src", "data:").startswith("data:image/jpeg;base64,") or "src" not in attributes
+        assert re.match(
+            r"data:image/(jpeg|svg\+xml);base64,", attributes.get("src", "data:image/jpeg;base64,")
+        )
     assert "http" not in re.sub(r"base64,[^\"]+", "", content)
+
+
+def test_the_page_shows_calibration_where_probabilities_are_known(content):
+    assert "reliability diagram" not in content
+    one = case("a", 0.5)
+    mask = blob(60, 160)
+    judged = replace(scored(one), calibration=calibration(mask, mask, mask * np.float32(0.8)))
+    shown = evaluation_page(HEADING, [judged], [one])
+    assert "reliability diagram" in shown
+    assert "error-retention curve" in shown
 
 
 def test_what_a_file_is_called_is_shown_and_never_run(content):
