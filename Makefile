@@ -14,8 +14,11 @@ LOCK_TOOLS := uv==0.13.9 packaging==25.0
 ENSEMBLE_MEMBERS ?= 3
 ENSEMBLE_SLICES ?= 16
 QUICK := not peers and not faults and not slow
+VIEWER := tests/interop/viewer
+OHIF := @ohif/app@3.13.2
+OHIF_SHA512 := 5997719a9986eeba85816f5924b71b82bdd70ad2e2d4a0cd3e831a798e4f3deea3e06e1f8c48e393271933a0ba664d85f3b04ac457e9abe8dde715d907d13c10
 
-.PHONY: help setup demo test test-all lint format benchmark lock clean
+.PHONY: help setup demo test test-all viewer lint format benchmark lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,6 +70,19 @@ test-all: setup ## lint, every test with real peers and faults, the time of each
 	printf '%s%-16s %5d s\n' "$$times" total $$((SECONDS - begin))
 	exit $$failed
 
+viewer: $(VIEWER)/node_modules/.ready ## install the viewer that the tests talk to: OHIF, cornerstone, a browser's remote control
+
+# The viewer is published built, with dependencies that are not published: so it is unpacked, not installed.
+$(VIEWER)/node_modules/.ready: $(VIEWER)/package-lock.json Makefile
+	@cd $(VIEWER)
+	npm ci
+	tarball=$$(npm pack --silent --pack-destination node_modules $(OHIF))
+	sha512sum --check --quiet <<< "$(OHIF_SHA512)  node_modules/$$tarball"
+	mkdir -p node_modules/@ohif/app
+	tar -xzf "node_modules/$$tarball" -C node_modules/@ohif/app --strip-components=1 package/LICENSE package/dist
+	rm "node_modules/$$tarball"
+	touch node_modules/.ready
+
 lint: setup ## ruff and mypy --strict
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -85,4 +101,4 @@ lock: ## resolve requirements*.in anew, with hashes, and measure download and di
 	.cache/lock/bin/python packaging/lock.py --python "$$(command -v $(PYTHON))"
 
 clean: ## remove what make made (results under demo/ too)
-	@rm -rf $(VENV) .cache build demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .cache $(VIEWER)/node_modules build demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

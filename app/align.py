@@ -34,7 +34,7 @@ def align(data: Path, work: Path, processes: int, bundle: Path) -> int:
     from models.bundles.seal import seal
 
     name = describe(bundle)["files"]["alignment-head"]["path"]
-    features = _features(data, work, processes)
+    features = corpus_features(data, work, processes)
     with _progress() as progress:
         bar = progress.add_task("alignment head", total=sum(phase.epochs for phase in PHASES), loss="")
         path = train_head(
@@ -56,7 +56,7 @@ def crossfit(config: Config, data: Path, work: Path, processes: int, report: Pat
     from models.evaluation.table import scores_table, words_table
 
     heads = _heads(data, work, processes)
-    prompts = _prompts(config)
+    prompts = task_prompts(config)
     console = Console()
     with console.status("every image by the head that never saw it"):
         scored, words = score(data, heads, prompts, processes, work / "results")
@@ -86,7 +86,7 @@ def side_by_side(
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("side by side", total=None)
         lines, images = compare(
-            Plan(data, work / "side-by-side", each, _prompts(config)),
+            Plan(data, work / "side-by-side", each, task_prompts(config)),
             heads,
             lambda row, done, total: progress.update(bar, description=row, completed=done, total=total),
         )
@@ -106,7 +106,8 @@ def _caption(images: "Mapping[str, int]") -> str:
     )
 
 
-def _prompts(config: Config) -> dict[str, tuple[str, ...]]:
+def task_prompts(config: Config) -> dict[str, tuple[str, ...]]:
+    """Return what is asked of each set: the wordings of its task."""
     return {origin: config.task(task).targets[0].prompts for origin, task in TASKS.items()}
 
 
@@ -115,7 +116,7 @@ def _heads(data: Path, work: Path, processes: int) -> "Sequence[Path]":
     from models.align.folds import FOLDS
     from models.align.train import PHASES
 
-    features = _features(data, work, processes)
+    features = corpus_features(data, work, processes)
     epochs = sum(phase.epochs for phase in PHASES)
     with _progress() as progress:
         bar = progress.add_task("alignment heads", total=epochs * FOLDS, loss="")
@@ -128,7 +129,8 @@ def _heads(data: Path, work: Path, processes: int) -> "Sequence[Path]":
         )
 
 
-def _features(data: Path, work: Path, processes: int) -> "list[Features]":
+def corpus_features(data: Path, work: Path, processes: int) -> "list[Features]":
+    """Return the features of the whole corpus; those that are not under ``work`` are computed first."""
     import torch
 
     from models.align.corpus import read

@@ -95,7 +95,6 @@ def evaluate(request: Request, config: Config) -> int:
     task = None if request.task is None else config.task(request.task)
     preset, mode = _preset(request, task)
     overrides = task.settings if task else {}
-    _refuse_ensemble(request)
     _refuse_contradictions(request)
     seed = task.seed if task else DEFAULT_SEED
     if request.suite is not None:
@@ -119,7 +118,10 @@ def _evaluate_once(request: Request, config: Config, dataset: Dataset, question:
     for folder in (request.save_masks, request.report and request.report.parent):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-    method = _load(request, config).using(question.preset, question.mode, question.overrides)
+    method = _load(request, config)
+    ensemble = {**question.overrides.get("ensemble", {}), "vote": _with_ensemble(request, method)}
+    overrides = {**question.overrides, "ensemble": ensemble}
+    method = method.using(question.preset, question.mode, overrides)
     asking, notes = _asking(request, dataset, question, method)
     scored, cases = _run(request, dataset, question, method, asking)
     heading = replace(_heading(request, config, question, method), notes=notes)
@@ -183,18 +185,31 @@ def _refuse_contradictions(request: Request) -> None:
         )
     if not tables and (request.roles or request.work):
         raise ConfigError(Code.USAGE, "--with and --work belong to --ablation and --suite")
+    if request.ensemble and (tables or request.baseline):
+        raise ConfigError(
+            Code.USAGE, "--ensemble on belongs to the method, not to baselines, --ablation or --suite"
+        )
     few = request.support is not None or request.shots > 0
     if few and request.baseline is None and request.ablation is None:
         raise ConfigError(Code.USAGE, "--support and --shots belong to a --baseline that learns from images")
 
 
-def _refuse_ensemble(request: Request) -> None:
-    if request.ensemble:
-        what = f"task {request.task}" if request.task else "a prompt without a task"
+def _with_ensemble(request: Request, method: "Method") -> bool:
+    """Return whether checkpoint ensembles may vote: as said, else where the task named has one.
+
+    Each votes on the prompts that it was trained for and on no other, also where it is said to be on.
+    Raises ConfigError (USAGE) where it is said to be on and there is none.
+    """
+    trained = {one.task for one in method.bundle.ensembles}
+    if request.ensemble is None:
+        return request.task in trained and request.baseline is None
+    if request.ensemble and not (request.task in trained if request.task else trained):
+        what = f"task {request.task}" if request.task else f"bundle {method.bundle.name}"
         raise ConfigError(
             Code.USAGE,
             f"--ensemble on: {what} has no trained checkpoint ensemble; leave the option out or say off",
         )
+    return request.ensemble
 
 
 def _load(request: Request, config: Config) -> "Method":
@@ -218,7 +233,7 @@ def _heading(request: Request, config: Config, question: Question, method: "Meth
         prompts=wordings,
         task=request.task,
         baseline=request.baseline,
-        ensemble="off",
+        ensemble="on" if method.settings.ensemble.vote else "off",
         software_version=config.application.version,
         seed=question.seed,
         nsd_tolerance_px=TOLERANCE_PX,

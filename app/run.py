@@ -85,16 +85,22 @@ def _process(
 
     context = _context(selected, config)
     entries: list[Entry] = []
-    results: dict[tuple[str, str], int] = {}
+    pictures: dict[tuple[str, str], int] = {}
     with _progress(console) as advance:
         for run in selected:
             if not _needs_graph(run):
                 entries.append(planned_entry(run))
                 continue
             study = (run.series.study_instance_uid, run.task.name)
-            here = replace(context, results=results.get(study, 0), progress=advance(run))
-            outcome = run_task(input_path, output, run.series_instance_uid, run.task, here)
-            results[study] = here.results + outcome.images_found - len(outcome.unwritten)
+            here = replace(
+                context,
+                results=pictures.get(study, 0),
+                answered=study in pictures,
+                progress=advance(run),
+            )
+            outcome = run_task(input_path, output, run.series.key, run.task, here)
+            if outcome.pictures is not None:
+                pictures[study] = here.results + outcome.pictures
             entries.append(outcome_entry(run, outcome, output))
     return tuple(entries)
 

@@ -113,6 +113,7 @@ def planned_entry(run: PlannedRun) -> Entry:
     return {
         "series_instance_uid": run.series_instance_uid,
         "study_instance_uid": run.series.study_instance_uid,
+        "phase": run.series.phase.label if run.series.phase is not None else None,
         "modality": run.series.modality,
         "task": run.task.name,
         "status": "refused" if run.decision is Decision.REFUSED else run.decision.value,
@@ -145,8 +146,9 @@ def outcome_entry(run: PlannedRun, outcome: "TaskOutcome", output: Path) -> Entr
 
 def _row(entry: Entry) -> Sequence[str]:
     seconds, files, uncertainty = entry["seconds"], entry["files"], entry.get("uncertainty")
+    phase = f" {entry['phase']}" if entry["phase"] else ""
     return (
-        f"{entry['modality']} ...{str(entry['series_instance_uid'])[-12:]}",
+        f"{entry['modality']} ...{str(entry['series_instance_uid'])[-12:]}{phase}",
         str(entry["task"]),
         str(entry["status"]),
         str(entry["code"] or ""),

@@ -17,6 +17,7 @@ from app.study.inbox import Inbox
 from app.study.results import Results
 from app.study.states import RETRIABLE
 from models.errors import Code, InputError
+from operators.study import PHASE_MARK
 
 _WIDTH = 160
 RECEIVING = "receiving"
@@ -50,7 +51,8 @@ def _row(generation: Generation, generations: Generations, results: Results) -> 
         "reason": generation.reason,
         "runs": [
             {
-                "series_instance_uid": run.series,
+                "series_instance_uid": run.series.partition(PHASE_MARK)[0],
+                "phase": run.series.partition(PHASE_MARK)[2] or None,
                 "task": run.task,
                 "state": run.state.value,
                 "code": run.code,

@@ -40,6 +40,7 @@ def load_graph(config: Config) -> Graph:
             request.generation,
             request.replaces,
             request.results,
+            request.answered,
         )
         return run_task(request.input_folder, request.output_folder, request.series, request.task, context)
 

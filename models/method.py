@@ -17,6 +17,8 @@ from torch import Tensor
 
 from models.bundles.bundle import Bundle
 from models.contracts import CalibratedEncoder, Image, ImageTokens, LayeredEncoder, VisualPrompt
+from models.ensemble.record import EnsembleRecord
+from models.ensemble.vote import opened
 from models.errors import Code
 from models.masks.coarse import coarse_mask
 from models.masks.components import Component
@@ -28,7 +30,7 @@ from models.saliency.gradcam import before_last_block, gradcam
 from models.saliency.gscorecam import gscorecam
 from models.saliency.m2ib import m2ib, min_max
 from models.salip.salip import propose
-from models.segmenters.prompts import ask, visual_prompts
+from models.segmenters.prompts import ask, tight_box, visual_prompts
 from models.settings import Settings
 from models.stages import Coarse, Members, Saliency, Vote
 from models.uncertainty import THRESHOLD, agree
@@ -201,11 +203,37 @@ class Method:
     def vote(self, members: Members) -> Vote:
         """Average the members; NO-MASK when no pixel is more likely inside than outside."""
         if members.status is not None:
-            empty = np.zeros(members.probability.shape[1:], np.float32)
-            return Vote(empty, empty, empty > THRESHOLD, members.status)
-        agreement = agree(members.probability)
-        mask = agreement.probability > THRESHOLD
-        return Vote(agreement.probability, agreement.entropy, mask, None if mask.any() else Code.NO_MASK)
+            return Vote.nothing(members.size, members.status)
+        return Vote.of(agree(members.probability), len(members.probability))
+
+    def ensemble_for(self, prompts: Sequence[str]) -> EnsembleRecord | None:
+        """Return the checkpoint ensemble that votes on these wordings in the place of the method's members.
+
+        None where the settings ask for none, and for every wording that no ensemble was trained for.
+        """
+        if not self.settings.ensemble.vote:
+            return None
+        return next(
+            (one for one in self.bundle.ensembles if one.answers(prompts, self.settings.method)), None
+        )
+
+    def vote_by(
+        self, ensemble: EnsembleRecord, images: Sequence[Image], found: Sequence[Members]
+    ) -> list[Vote]:
+        """Let an ensemble's checkpoints vote on images, each by what the method's own members found there.
+
+        Where those found nothing there is nothing to vote about: a checkpoint knows its target, not words,
+        and would mark something. Raises ModelError: MODEL-MISSING, MEMBER-INVALID.
+        """
+        marked = [np.any(one.probability > THRESHOLD, axis=0) for one in found]
+        regions = [tight_box(mask) if mask.any() else None for mask in marked]
+        ballots = opened(ensemble).predict(images, self.settings.ensemble, regions)
+        return [
+            Vote.nothing(own.size, own.status or Code.NO_MASK)
+            if region is None
+            else Vote.of(agreement, members)
+            for own, region, (agreement, members) in zip(found, regions, ballots, strict=True)
+        ]
 
 
 def _nothing(placement: Placement, relevance: float | None, status: Code) -> Saliency:

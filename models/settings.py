@@ -69,6 +69,31 @@ class VisualSettings(PromptSettings):
 
 
 @dataclass(frozen=True)
+class EnsembleSettings:
+    """How the bundle's checkpoint ensembles are asked.
+
+    Attributes
+    ----------
+    vote
+        Whether they vote at all, each on the prompts that it was trained for, in the place of the method's
+        own members. Tasks say so; a method alone does not use them.
+    mirror
+        Whether every member sees the image mirrored along both axes, too: four passes for one.
+    precision
+        ``bf16`` only where the processor has it.
+    converged, at_least
+        After ``at_least`` members a slice is finished when one more changes its entropy by less than so many
+        bits where it is unsure; None asks all members. How many were asked is part of the result.
+    """
+
+    vote: bool = False
+    mirror: bool = True
+    precision: Literal["fp32", "bf16"] = "fp32"
+    converged: float | None = None
+    at_least: int = 4
+
+
+@dataclass(frozen=True)
 class Settings:
     """Effective configuration of one run of the method; :mod:`models.presets` has the named ones.
 
@@ -90,6 +115,7 @@ class Settings:
     masks: MaskSettings = field(default_factory=MaskSettings)
     visual: VisualSettings = field(default_factory=VisualSettings)
     salip: SalipSettings = field(default_factory=SalipSettings)
+    ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
 
     def __post_init__(self) -> None:
         if self.members < 4:

@@ -13,6 +13,7 @@ import torch
 from models.errors import Code
 from models.masks.components import Component
 from models.placement import Placement
+from models.uncertainty import THRESHOLD, Agreement
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,43 @@ class Members:
     probability: npt.NDArray[np.float32]
     status: Code | None = None
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the image."""
+        return self.probability.shape[1], self.probability.shape[2]
+
 
 @dataclass(frozen=True)
 class Vote:
-    """Mean probability and its entropy in bits (H, W) float32, and the mask (H, W): probability above 0.5."""
+    """What the members decide.
+
+    ``probability`` is their mean, ``entropy`` its entropy and ``mutual_information`` the members'
+    disagreement in bits, all (H, W) float32; ``mask`` (H, W) is where the probability is above 0.5;
+    ``members`` is how many voted.
+    """
 
     probability: npt.NDArray[np.float32]
     entropy: npt.NDArray[np.float32]
+    mutual_information: npt.NDArray[np.float32]
     mask: npt.NDArray[np.bool_]
+    members: int
     status: Code | None = None
+
+    @classmethod
+    def nothing(cls, size: tuple[int, int], status: Code) -> "Vote":
+        """Return the vote on an image of (height, width) on which there was nothing to vote about."""
+        empty = np.zeros(size, np.float32)
+        return cls(empty, empty, empty, np.zeros(size, np.bool_), 0, status)
+
+    @classmethod
+    def of(cls, agreement: Agreement, members: int) -> "Vote":
+        """Return the vote that an agreement comes to; NO-MASK when no pixel is more likely in than out."""
+        mask = agreement.probability > THRESHOLD
+        return cls(
+            agreement.probability,
+            agreement.entropy,
+            agreement.mutual_information,
+            mask,
+            members,
+            None if mask.any() else Code.NO_MASK,
+        )

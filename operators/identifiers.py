@@ -59,6 +59,11 @@ def own_uid(content: Mapping[str, object]) -> str:
     return _ROOT + str(uuid.UUID(bytes=head + _check(head)).int)
 
 
+def derived_uid(sop_instance_uid: str, purpose: str) -> str:
+    """Return the UID of something that belongs to one result: its series, its dimension organization."""
+    return own_uid({"result": sop_instance_uid, "purpose": purpose})
+
+
 def is_own_uid(text: str) -> bool:
     """Tell whether a UID was made by :func:`own_uid`; a foreign UID passes once in 2**32."""
     if not text.startswith(_ROOT) or not is_valid_uid(text):

@@ -5,25 +5,22 @@ Identity is copied verbatim from the very series used, valid or not: an archive 
 
 import copy
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 
-from highdicom import ContributingEquipment
 from highdicom.sr import CodedConcept as Concept
 from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
-from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
 from operators import header as tags
+from operators.equipment import contributing
 from operators.identifiers import own_uid
 from operators.provenance import Provenance
 from operators.references import filled_in
 from operators.stack import ImageStack
-from operators.task import CodedConcept
+from operators.task import PRIVATE_SCHEME, CodedConcept
 
-PRIVATE_SCHEME = "99TEXTSEG"
-MANUFACTURER = "textseg"
 IMPLEMENTATION_CLASS_UID = UID(own_uid({"implementation": "textseg"}))
 IMPLEMENTATION_VERSION_NAME = "TEXTSEG"
 
@@ -86,35 +83,11 @@ def stamp(result: Dataset, stack: ImageStack, provenance: Provenance, concepts: 
     for keyword in ("InstanceCreationTime", "ContentTime", "SeriesTime"):
         setattr(result, keyword, time)
     result.ContentQualification = "RESEARCH"
-    result.ContributingEquipmentSequence = equipment(provenance, filled_in(stack), moment)
+    result.ContributingEquipmentSequence = contributing(provenance, filled_in(stack), moment)
     if any(concept.CodingSchemeDesignator == PRIVATE_SCHEME for concept in concepts):
         result.CodingSchemeIdentificationSequence = [private_scheme()]
     result.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     result.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-
-
-def equipment(provenance: Provenance, filled: Sequence[str], moment: datetime) -> list[ContributingEquipment]:
-    """Return one (109102, DCM, Processing Equipment) item for the bundle and one per model."""
-    note = f"Bundle {provenance.bundle}, digest {provenance.bundle_digest}."
-    if filled:
-        note += f" Absent or empty in the source and left empty or filled in: {', '.join(filled)}."
-    items = [(provenance.bundle, provenance.bundle_version, provenance.bundle_digest, note)]
-    items += [
-        (model.name, model.version, model.sha256, f"SHA-256 {model.sha256}; {model.licence}; {model.source}")
-        for model in provenance.models
-    ]
-    return [
-        ContributingEquipment(
-            manufacturer=MANUFACTURER,
-            purpose_of_reference=codes.DCM.ProcessingEquipment,
-            manufacturer_model_name=name[:64],
-            software_versions=version[:64] or "unknown",
-            device_serial_number=digest[:64],
-            contribution_datetime=moment,
-            contribution_description=text[:1024],
-        )
-        for name, version, digest, text in items
-    ]
 
 
 def private_scheme() -> Dataset:
@@ -126,14 +99,9 @@ def private_scheme() -> Dataset:
     return item
 
 
-def concept_of(concept: CodedConcept) -> Concept:
-    """Return a configured concept as a code sequence item."""
-    return Concept(concept.value, concept.scheme, concept.meaning)
-
-
-def derived_uid(sop_instance_uid: str, purpose: str) -> str:
-    """Return the UID of something that belongs to one result: its series, its dimension organization."""
-    return own_uid({"result": sop_instance_uid, "purpose": purpose})
+def concept_of(concept: CodedConcept, source: Dataset) -> Concept:
+    """Return a configured concept as a code sequence item, its meaning in the source's character set."""
+    return Concept(concept.value, concept.scheme, encodable(concept.meaning, source)[:64])
 
 
 def encodable(text: str, source: Dataset) -> str:

@@ -229,14 +229,17 @@ def _require_pixels(path: Path, file: BinaryIO, found: FileDataset) -> None:
 def _expected_bytes(path: Path, found: Dataset, series: str) -> int:
     """Return the number of bytes of the uncompressed pixels, after judging what the header promises."""
     counts = {}
-    for keyword in ("Rows", "Columns", "BitsAllocated"):
+    for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "SamplesPerPixel"):
         read = tags.number(found, keyword)
         if read is None or read < 1:
-            raise SeriesFileError(
-                Code.TAG_MISSING, f"{keyword} of {path.name} is missing or not a number above zero.", series
-            )
+            raise _missing(path, keyword, "a number above zero", series)
         counts[keyword] = int(read)
-    samples = max(1, int(tags.number(found, "SamplesPerPixel") or 1))
+    samples = counts["SamplesPerPixel"]
+    if tags.text(found, "PhotometricInterpretation") == "":
+        raise _missing(path, "PhotometricInterpretation", "a term of the standard", series)
+    for keyword in ("PixelRepresentation", *(["PlanarConfiguration"] if samples > 1 else [])):
+        if tags.number(found, keyword) not in {0, 1}:
+            raise _missing(path, keyword, "0 or 1", series)
     frame, frames = counts["Rows"] * counts["Columns"], frame_count(found)
     if frame > MAX_FRAME_PIXELS or frame * frames * samples > MAX_FILE_PIXELS:
         raise SeriesFileError(
@@ -292,6 +295,11 @@ def _require_deflated_pixels(path: Path, expected: int, series: str) -> None:
         raise SeriesFileError(Code.PIXELS_MISSING, f"{path.name} has no Pixel Data (7FE0,0010).", series)
     if len(pixels) < expected:
         raise _truncated(path, f"its Pixel Data holds {len(pixels)} of {expected} bytes", series)
+
+
+def _missing(path: Path, keyword: str, wanted: str, series: str) -> SeriesFileError:
+    reason = f"{keyword} of {path.name} is missing or not {wanted}; without it no pixel can be read."
+    return SeriesFileError(Code.TAG_MISSING, f"{reason} Send the complete header.", series)
 
 
 def _truncated(path: Path, how: str, series: str) -> SeriesFileError:

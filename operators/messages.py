@@ -4,19 +4,24 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from models.contracts import Image
+from operators.regions import SearchArea
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
 class PlaneImage:
-    """One plane of a stack of ``total``: (H, W, 3) uint8 image, rule of its window, a seed per target."""
+    """One plane of a stack of ``total``: (H, W, 3) uint8 image, rule of its window, a seed per target.
+
+    ``image`` is what is searched of the plane, ``area`` where that is; None is all of it.
+    """
 
     index: int
     total: int
     image: Image = field(repr=False)
     window: str
     seeds: tuple[int, ...]
+    area: SearchArea | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,6 @@
-"""The DICOM Parametric Map of a finding's entropy (PS3.3 A.75): float32, frames ascending, cropped."""
+"""The DICOM Parametric Map of a quantity of a finding (PS3.3 A.75): float32 on the source's own grid."""
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from highdicom import PixelMeasuresSequence, PlanePositionSequence, VOILUTTransformation
@@ -9,59 +11,84 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from models.uncertainty import ENTROPY_FLOOR_BITS
-from operators.findings import Findings, FloatArray
-from operators.identity import MANUFACTURER, PRIVATE_SCHEME, derived_uid, stamp
+from operators.equipment import result_header
+from operators.findings import Findings, FloatArray, PlaneMap
+from operators.frames import put_floats
+from operators.identity import stamp
 from operators.provenance import Provenance
+from operators.quantity import ENTROPY, Quantity
 from operators.references import decimals, volume_sources
 from operators.segmentation import fix_dimension_uid, needs_review
 from operators.stack import VolumeStack
 
-ENTROPY = Code("ENTROPY", PRIVATE_SCHEME, "Entropy of the mean probability (bits)")
-"""No DCM code for entropy exists; the unit is in the meaning because UCUM has (1, no units) only."""
+WHOLE_BYTES = 256 * 1024**2
+"""256 slices of 512 x 512 as 32-bit floats: more is too much for an archive to keep beside the images."""
+
 _SOURCE_PURPOSE = Code("121322", "DCM", "Source image for image processing operation")
 _REGION = CodedConcept("38266002", "SCT", "Entire body as a whole")
 
 
 def entropy_map(stack: VolumeStack, findings: Findings, provenance: Provenance) -> ParametricMap:
-    """Return the entropy of a volume, cropped to the slices and the rectangle where anything matters.
+    """Return the map of the entropy of a volume with a finding, in bits: the largest over the targets."""
+    maps = [plane.entropy_map for plane in findings.planes]
+    return parametric_map(stack, ENTROPY, maps, provenance, needs_review(provenance, findings.found))
 
-    Values are bits in [0, 1], the largest over the targets. The object's plane positions and its
-    DerivationDescription say which part of the source it covers. OHIF and dcmqi place frames in stored order
-    from the lowest position, so frames ascend along the slice normal; highdicom stores them the other way.
+
+def parametric_map(
+    stack: VolumeStack,
+    quantity: Quantity,
+    maps: Sequence[PlaneMap],
+    provenance: Provenance,
+    review: bool = False,
+) -> ParametricMap:
+    """Return the map of a quantity of a volume, on the source's whole grid where that is not too large.
+
+    OHIF fills the volume of the source images with the stored values, first frame at the lowest slice, and
+    refuses a map of another matrix: so there is a frame for every slice, and frames ascend along the slice
+    normal. highdicom stores them the other way. A map of more than :data:`WHOLE_BYTES` is cropped to the
+    slices and the rectangle that ``maps`` cover: OHIF does not show that, other readers place it. Plane
+    positions and DerivationDescription say which part of the source is there. Frames are made when the object
+    is written.
+
+    Parameters
+    ----------
+    stack
+        The source.
+    quantity
+        What the values are.
+    maps
+        At most one per plane, in ascending order; at least one.
+    provenance
+        What the result is made of.
+    review
+        Whether its series is marked [REVIEW].
     """
-    box = _bounding_box(findings)
-    pixels = _crop(stack, findings, box)
-    uid = provenance.instance_uid("PM", [plane.reference for plane in stack.planes], stack.window.rule)
+    box = _extent(stack, maps)
+    uid = provenance.instance_uid(
+        f"PM {quantity.label}", [plane.reference for plane in stack.planes], stack.window.rule
+    )
     spacing = stack.grid.spacing
-    where = _describe(stack, box)
+    where = _describe(stack, quantity, box)
     with disable_value_validation():
         result = ParametricMap(
             source_images=volume_sources(stack),
-            pixel_array=pixels,
-            series_instance_uid=derived_uid(uid, "series"),
-            series_number=provenance.series_number("PM", stack.series.series_instance_uid),
-            sop_instance_uid=uid,
-            instance_number=1,
-            manufacturer=MANUFACTURER,
-            manufacturer_model_name=f"{MANUFACTURER} {provenance.task.method}",
-            software_versions=provenance.software_version,
-            device_serial_number=provenance.bundle_digest[:64],
+            pixel_array=np.zeros((box[0].stop - box[0].start, 1, 1), dtype=np.float32),
             contains_recognizable_visual_features=False,
-            real_world_value_mappings=[_mapping()],
+            real_world_value_mappings=[_mapping(quantity)],
             voi_lut_transformations=[VOILUTTransformation(window_center=0.5, window_width=1.0)],
             pixel_measures=PixelMeasuresSequence(spacing[1:], spacing[0], spacing[0]),
             plane_positions=_positions(stack, box),
-            content_label="ENTROPY",
-            content_description="Entropy (bits) of the members' mean probability, cropped",
-            series_description=provenance.series_description("PM", needs_review(findings.found)),
+            content_label=quantity.label,
+            content_description=quantity.explanation,
+            **result_header("PM", uid, stack.series, provenance, review, quantity.label),
         )
         result.ImageComments = f"{where} {provenance.record(stack.window.rule)}"[:10240]
         _anatomy(result)
-        _ascending(result, pixels)
+        _ascending(result)
+        put_floats(result, _cropped(maps, box))
         _derivation(result, stack, box, where)
         fix_dimension_uid(result, uid)
-        stamp(result, stack, provenance, [CodedConcept.from_code(ENTROPY)])
+        stamp(result, stack, provenance, [CodedConcept.from_code(quantity.concept)])
     return result
 
 
@@ -69,22 +96,36 @@ Box = tuple[slice, slice, slice]
 """Slices, rows and columns of the volume, half open."""
 
 
-def _bounding_box(findings: Findings) -> Box:
-    planes = findings.planes
+def _extent(stack: VolumeStack, maps: Sequence[PlaneMap]) -> Box:
+    slices, rows, columns = stack.grid.shape
+    if 4 * slices * rows * columns <= WHOLE_BYTES:
+        return slice(0, slices), slice(0, rows), slice(0, columns)
+    return _bounding_box(maps)
+
+
+def _bounding_box(maps: Sequence[PlaneMap]) -> Box:
     return (
-        slice(planes[0].plane, planes[-1].plane + 1),
-        slice(min(plane.top for plane in planes), max(plane.bottom for plane in planes)),
-        slice(min(plane.left for plane in planes), max(plane.right for plane in planes)),
+        slice(maps[0].plane, maps[-1].plane + 1),
+        slice(min(plane.top for plane in maps), max(plane.bottom for plane in maps)),
+        slice(min(plane.left for plane in maps), max(plane.right for plane in maps)),
     )
 
 
-def _crop(stack: VolumeStack, findings: Findings, box: Box) -> FloatArray:
-    _, rows, columns = stack.grid.shape
-    slices = box[0].stop - box[0].start
-    pixels = np.zeros((slices, box[1].stop - box[1].start, box[2].stop - box[2].start), dtype=np.float32)
-    for finding in findings.planes:
-        pixels[finding.plane - box[0].start] = finding.full_entropy(rows, columns)[box[1], box[2]]
-    return pixels
+def _cropped(maps: Sequence[PlaneMap], box: Box) -> Callable[[int], FloatArray]:
+    """Return the function that makes frame ``index`` of the box, (rows, columns) float32."""
+    by_frame = {plane.plane - box[0].start: plane for plane in maps}
+    rows, columns = box[1].stop - box[1].start, box[2].stop - box[2].start
+
+    def frame(index: int) -> FloatArray:
+        pixels = np.zeros((rows, columns), dtype=np.float32)
+        plane = by_frame.get(index)
+        if plane is not None:
+            top, left = plane.top - box[1].start, plane.left - box[2].start
+            height, width = plane.values.shape
+            pixels[top : top + height, left : left + width] = plane.values
+        return pixels
+
+    return frame
 
 
 def _positions(stack: VolumeStack, box: Box) -> list[PlanePositionSequence]:
@@ -94,26 +135,26 @@ def _positions(stack: VolumeStack, box: Box) -> list[PlanePositionSequence]:
     return [PlanePositionSequence("PATIENT", [float(text) for text in decimals(place)]) for place in places]
 
 
-def _describe(stack: VolumeStack, box: Box) -> str:
+def _describe(stack: VolumeStack, quantity: Quantity, box: Box) -> str:
     parts = (
         f"{name} {part.start + 1} to {part.stop} of {size}"
         for name, part, size in zip(("slices", "rows", "columns"), box, stack.grid.shape, strict=True)
     )
     return (
-        f"Entropy in bits of the mean probability over members, cropped to {', '.join(parts)}; "
-        f"values below {ENTROPY_FLOOR_BITS} are 0, as is everything outside."
+        f"{quantity.concept.meaning}, the largest over the targets, on {', '.join(parts)}; "
+        f"values below {quantity.floor} are 0, as is everything outside."
     )
 
 
-def _mapping() -> RealWorldValueMapping:
+def _mapping(quantity: Quantity) -> RealWorldValueMapping:
     return RealWorldValueMapping(
-        lut_label="ENTROPY",
-        lut_explanation="Entropy in bits, 0 certain to 1 undecided",
+        lut_label=quantity.label,
+        lut_explanation=quantity.explanation,
         unit=codes.UCUM.NoUnits,
         value_range=(0.0, 1.0),
         slope=1.0,
         intercept=0.0,
-        quantity_definition=ENTROPY,
+        quantity_definition=quantity.concept,
     )
 
 
@@ -125,8 +166,8 @@ def _anatomy(result: Dataset) -> None:
     result.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [anatomy]
 
 
-def _ascending(result: Dataset, pixels: FloatArray) -> None:
-    """Store frames in the order of ``pixels``: ascending along the slice normal."""
+def _ascending(result: Dataset) -> None:
+    """Put the frames in the order of the stack: ascending along the slice normal."""
     frames = list(result.PerFrameFunctionalGroupsSequence)
     shared = result.SharedFunctionalGroupsSequence[0]
     cosines = np.asarray(shared.PlaneOrientationSequence[0].ImageOrientationPatient, dtype=np.float64)
@@ -139,7 +180,6 @@ def _ascending(result: Dataset, pixels: FloatArray) -> None:
     for number, frame in enumerate(frames, start=1):
         frame.FrameContentSequence[0].DimensionIndexValues = [number]
     result.PerFrameFunctionalGroupsSequence = frames
-    result.FloatPixelData = np.ascontiguousarray(pixels, dtype="<f4").tobytes()
 
 
 def _derivation(result: Dataset, stack: VolumeStack, box: Box, where: str) -> None:

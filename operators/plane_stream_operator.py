@@ -44,8 +44,9 @@ class PlaneStreamOperator(GraphOperator):
             return None
         total = len(self.stack.planes)
         view = self.stack.view(self.next)
-        seeds = tuple(image_seed(view.image, group, self.seed) for group in self.prompts)
-        plane = PlaneImage(self.next, total, view.image, view.window.rule, seeds)
+        image = view.searched
+        seeds = tuple(image_seed(image, group, self.seed) for group in self.prompts)
+        plane = PlaneImage(self.next, total, image, view.window.rule, seeds, view.area)
         self.next += 1
         if self.next == total:
             self.more.disable_tick()

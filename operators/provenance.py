@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from models.bundles.record import ModelRecord
+from models.ensemble.isolated import LEAST_MM, SHARE
 from operators.identifiers import own_uid
 from operators.task import Task
 
@@ -15,16 +16,27 @@ DESCRIPTION_MAX_CHARACTERS = 64
 FIRST_SERIES_NUMBER = 9000
 SERIES_NUMBERS = 1000
 REVIEW_ENTROPY_BITS = 0.5
-"""A mask whose mean entropy is above this (a mean probability of about 0.89) is marked [REVIEW]."""
+"""A mask whose mean entropy is above this (a mean probability of about 0.89) is marked [REVIEW].
+
+Where an ensemble votes, its own threshold holds (:mod:`models.ensemble.export`).
+"""
+
+OVERLAP = {
+    "binary": "each target is decided alone; a voxel may belong to several segments",
+    "labelmap": "each target is decided alone; a voxel of several belongs to the first of them in the task",
+}
+"""What becomes of a voxel that several targets claim, by the task's ``segmentation_type``."""
 
 
 @dataclass(frozen=True)
 class Provenance:
     """The task, the bundle, the settings and the moment that a result is made of.
 
-    ``settings`` is the effective configuration of the method (JSON-able). ``quiet_at`` is the moment the
-    study became quiet, the only source of dates and times. ``generation`` counts restarts caused by late
-    instances; ``replaces`` is then the "hh:mm" of the result that this one replaces.
+    ``settings`` is the effective configuration of the method (JSON-able). ``voters`` says, by segment label,
+    whose votes decided: the method's own members, or the checkpoints of an ensemble. A result whose mean
+    entropy over the mask is above ``review_above`` bits is marked for review. ``quiet_at`` is the
+    moment the study became quiet, the only source of dates and times. ``generation`` counts restarts caused
+    by late instances; ``replaces`` is then the "hh:mm" of the result that this one replaces.
     """
 
     task: Task
@@ -37,11 +49,18 @@ class Provenance:
     quiet_at: datetime
     generation: int = 0
     replaces: str | None = None
+    voters: Mapping[str, str] = field(default_factory=dict)
+    review_above: float = REVIEW_ENTROPY_BITS
 
     @property
     def prompts(self) -> tuple[tuple[str, ...], ...]:
         """Wordings, one group per target."""
         return tuple(target.prompts for target in self.task.targets)
+
+    @property
+    def algorithm(self) -> str:
+        """AlgorithmName: method and mode."""
+        return f"{self.task.method} ({self.task.mode})"
 
     def configuration(self, window: str) -> dict[str, object]:
         """Return everything but the images and the models that decides the voxels, for record and UID."""
@@ -50,9 +69,12 @@ class Provenance:
             "mode": self.task.mode,
             "prompts": [list(group) for group in self.prompts],
             "segments": [target.segment.label for target in self.task.targets],
-            "overlap": "each target is decided alone; a voxel may belong to several segments",
+            "overlap": OVERLAP[self.task.segmentation_type],
             "window": window,
             "threshold": "mean probability over members > 0.5",
+            "voters": dict(self.voters),
+            "review": f"mean entropy over the mask above {self.review_above:g} bits",
+            "isolated": f"removed: under {LEAST_MM:g} mm along the slices and {SHARE:g} of the largest",
             "seed": self.task.seed,
             **self.settings,
         }
@@ -75,10 +97,6 @@ class Provenance:
                 "generation": self.generation,
             }
         )
-
-    def tracking_uid(self, series_instance_uid: str, label: str) -> str:
-        """Return the UID under which re-runs, whatever their version, find the same finding again."""
-        return own_uid({"tracking": series_instance_uid, "task": self.task.name, "label": label})
 
     def series_description(self, kind: str, review: bool = False) -> str:
         """Return ``AI <task> [REVIEW] <kind> - NOT FOR DIAGNOSTIC USE (replaces hh:mm)``.

@@ -2,6 +2,7 @@
 
 highdicom reads a dozen elements of its source images and raises a bare AttributeError where one is absent.
 So it gets headers that are built here from what was judged, and what the source did not say is recorded.
+Their images have one pixel: the writers put size and pixels of the result in (:mod:`operators.frames`).
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,9 @@ from pydicom.uid import UltrasoundImageStorage
 
 from operators import header as tags
 from operators.identifiers import substitute_uid
-from operators.slices import Slice, positive_pair
+from operators.slices import Slice
+from operators.sop_classes import ENHANCED
+from operators.spacing import picture_spacing, pixel_shape
 from operators.stack import ImageStack, PictureStack, VolumeStack
 
 _TYPE_2 = (
@@ -25,7 +28,6 @@ _TYPE_2 = (
     "StudyTime",
     "ReferringPhysicianName",
 )
-_PICTURE_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 
 
 def volume_sources(stack: VolumeStack) -> list[Dataset]:
@@ -35,32 +37,24 @@ def volume_sources(stack: VolumeStack) -> list[Dataset]:
     the last digit between frames.
     """
     first = stack.planes[0]
-    if first.instance.frames > 1:
+    if first.instance.sop_class_uid in ENHANCED:
         return [_multiframe_source(stack)]
     return [_plane_source(plane, first, stack) for plane in stack.planes]
 
 
 def picture_source(plane: Slice) -> tuple[Dataset, tuple[float, float]]:
-    """Return the header of one picture without any position, and its pixel spacing in mm (1, 1 if unknown).
+    """Return the header of one picture without any position, and the size of its pixels.
 
-    A frame of a multi-frame object is presented as a single image; the writers put its frame number into
-    every reference.
+    In mm where that is known, otherwise as :func:`operators.spacing.pixel_shape` tells it.
+
+    It is presented as a single image of a class that has no frames; the writers put its own class, and its
+    number among the frames, into every reference.
     """
-    source = _base(plane)
-    if plane.instance.frames > 1:
-        source.SOPClassUID = UltrasoundImageStorage
-    spacing = picture_spacing(plane) or (1.0, 1.0)
+    source = image_header(plane)
+    source.SOPClassUID = UltrasoundImageStorage
+    spacing = pixel_shape(plane)
     source.PixelSpacing = list(spacing)
     return source, spacing
-
-
-def picture_spacing(plane: Slice) -> tuple[float, float] | None:
-    """Return row and column spacing of a picture in mm (at the detector where nothing better is known)."""
-    for keyword in _PICTURE_SPACINGS:
-        pair = positive_pair(plane.instance.header, keyword)
-        if pair is not None:
-            return pair[0], pair[1]
-    return None
 
 
 def frame_of_reference_uid(plane: Slice) -> str:
@@ -85,8 +79,8 @@ def filled_in(stack: ImageStack) -> tuple[str, ...]:
     return tuple(sorted(absent))
 
 
-def _base(plane: Slice) -> Dataset:
-    """Return what every source header needs; identity is blank here and copied verbatim into the result."""
+def image_header(plane: Slice) -> Dataset:
+    """Return what every header of an image needs; identity is blank and copied verbatim into the result."""
     instance = plane.instance
     source = Dataset()
     for keyword in _TYPE_2:
@@ -96,7 +90,7 @@ def _base(plane: Slice) -> Dataset:
     source.StudyInstanceUID = instance.study_instance_uid
     source.SeriesInstanceUID = instance.series_instance_uid
     source.Modality = instance.modality
-    source.Rows, source.Columns = instance.rows, instance.columns
+    source.Rows = source.Columns = 1
     for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
         found = tags.value(instance.header, keyword)
         if found is not None:
@@ -105,7 +99,7 @@ def _base(plane: Slice) -> Dataset:
 
 
 def _plane_source(plane: Slice, first: Slice, stack: VolumeStack) -> Dataset:
-    source = _base(plane)
+    source = image_header(plane)
     source.FrameOfReferenceUID = frame_of_reference_uid(first)
     source.PositionReferenceIndicator = tags.text(first.instance.header, "PositionReferenceIndicator")
     source.ImagePositionPatient = decimals(plane.position or ())
@@ -120,7 +114,7 @@ def _multiframe_source(stack: VolumeStack) -> Dataset:
     """Return the header of a multi-frame volume, its frames in the order of the file."""
     first = stack.planes[0]
     model = _plane_source(first, first, stack)
-    source = _base(first)
+    source = image_header(first)
     source.FrameOfReferenceUID = model.FrameOfReferenceUID
     source.PositionReferenceIndicator = model.PositionReferenceIndicator
     source.NumberOfFrames = len(stack.planes)

@@ -22,11 +22,13 @@ Progress = Callable[[int, int], None]
 class RunRecord:
     """Filled by the operators of one run.
 
-    ``unwritten`` are the planes of pictures that had findings beyond ``max_results_per_study``.
+    ``answered`` tells whether other pictures of the study already have an answer of this task. ``unwritten``
+    are the planes of pictures that had findings beyond ``max_results_per_study``.
     """
 
     output: Path
     progress: Progress
+    answered: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     stack: ImageStack | None = None
     findings: Findings | None = None

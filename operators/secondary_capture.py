@@ -17,8 +17,9 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from operators import header as tags
+from operators.equipment import result_header
 from operators.findings import PlaneFinding
-from operators.identity import MANUFACTURER, derived_uid, encodable, local_time, stamp
+from operators.identity import encodable, local_time, stamp
 from operators.provenance import NOT_FOR_DIAGNOSTIC_USE, Provenance
 from operators.segmentation import needs_review, refer_to_frame
 from operators.slices import Slice
@@ -48,8 +49,7 @@ def picture_of(stack: ImageStack, finding: PlaneFinding, provenance: Provenance)
     )
     entropy = Picture.fromarray(finding.full_entropy(rows, columns)).resize(size, Picture.Resampling.BILINEAR)
     pixels = side_by_side([outlined, heat(shown, np.asarray(entropy))], _caption(provenance))
-    description = provenance.series_description("SC", needs_review([finding]))
-    result = _capture(stack, [plane], provenance, pixels, finding.window, description)
+    result = _capture(stack, [plane], provenance, pixels, finding.window, needs_review(provenance, [finding]))
     result.BurnedInAnnotation = tags.text(plane.instance.header, "BurnedInAnnotation") or "YES"
     refer_to_frame(result, plane)
     return result
@@ -71,7 +71,7 @@ def note(stack: ImageStack, provenance: Provenance, headline: str, details: Sequ
         series.series_instance_uid,
     ]
     pixels = written_page(headline, lines)
-    result = _capture(stack, stack.planes, provenance, pixels, headline, provenance.series_description("SC"))
+    result = _capture(stack, stack.planes, provenance, pixels, headline)
     result.BurnedInAnnotation = "NO"
     return result
 
@@ -128,7 +128,7 @@ def _capture(
     provenance: Provenance,
     pixels: Pixels,
     rule: str,
-    description: str,
+    review: bool = False,
 ) -> SCImage:
     uid = provenance.instance_uid("SC", [plane.reference for plane in planes], rule)
     with disable_value_validation():
@@ -138,13 +138,8 @@ def _capture(
             bits_allocated=8,
             coordinate_system="PATIENT",
             study_instance_uid=stack.series.study_instance_uid,
-            series_instance_uid=derived_uid(uid, "series"),
-            series_number=provenance.series_number("SC", stack.series.series_instance_uid),
-            sop_instance_uid=uid,
-            instance_number=1,
-            manufacturer=MANUFACTURER,
             patient_orientation=("L", "P"),
-            series_description=description,
+            **result_header("SC", uid, stack.series, provenance, review),
         )
         _refine(result, stack, planes, provenance, rule)
         stamp(result, stack, provenance, [])
@@ -161,9 +156,6 @@ def _refine(
     result.TimeOfSecondaryCapture = moment.strftime("%H%M%S")
     result.PatientOrientation = tags.value(source, "PatientOrientation") or ""
     result.ConversionType = "WSD"
-    result.ManufacturerModelName = f"{MANUFACTURER} {provenance.task.method}"
-    result.SoftwareVersions = provenance.software_version
-    result.DeviceSerialNumber = provenance.bundle_digest[:64]
     result.ImageComments = provenance.record(rule)[:10240]
     result.DerivationDescription = encodable(" | ".join(sum(provenance.prompts, ())), source)[:1024]
     result.DerivationCodeSequence = [Concept.from_code(codes.DCM.ImageProcessing)]

@@ -1,7 +1,7 @@
-"""The DICOM Segmentation of a finding (PS3.3 A.51), BINARY, on the grid of the source images."""
+"""The DICOM Segmentation of a finding (PS3.3 A.51), BINARY or a label map, on the grid of the source."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import highdicom as hd
 import numpy as np
@@ -10,27 +10,29 @@ from highdicom.seg import Segmentation, SegmentDescription
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
-from operators.findings import Findings, PlaneFinding, mean_entropy
-from operators.identity import (
-    MANUFACTURER,
-    concept_of,
-    derived_uid,
-    encodable,
-    stamp,
-)
-from operators.provenance import REVIEW_ENTROPY_BITS, Provenance
+from operators.equipment import MANUFACTURER, result_header
+from operators.findings import BoolArray, Findings, PlaneFinding, mean_entropy
+from operators.frames import put_bits, put_run_lengths
+from operators.identifiers import derived_uid
+from operators.identity import concept_of, encodable, stamp
+from operators.provenance import Provenance
 from operators.references import picture_source, volume_sources
 from operators.slices import Slice
 from operators.stack import ImageStack, PictureStack, VolumeStack
+from operators.tracking import tracking_of
 
 _COLOURS = ((255, 99, 71), (64, 160, 255), (255, 200, 0), (80, 220, 100), (200, 110, 255), (0, 210, 210))
+Masks = Callable[[Dataset], BoolArray]
+"""Returns the masks (targets, rows, columns) of the plane that an item of the per-frame groups refers to."""
 
 
 def volume_segmentation(stack: VolumeStack, findings: Findings, provenance: Provenance) -> Segmentation:
-    """Return the SEG of a volume: one segment per target, one frame per slice and segment with a voxel.
+    """Return the SEG of a volume: one segment per target.
 
-    Every source image is referenced; positions, orientation and spacing are the source's own.
+    BINARY has one frame per slice and segment with a voxel, a label map one per slice. Every source image is
+    referenced; positions, orientation and spacing are the source's own.
     """
     references = [plane.reference for plane in stack.planes]
     uid = provenance.instance_uid("SEG", references, stack.window.rule)
@@ -38,11 +40,17 @@ def volume_segmentation(stack: VolumeStack, findings: Findings, provenance: Prov
     # The planes of a multi-frame source are referenced in the order of its frames.
     order = sorted(range(count), key=lambda index: stack.planes[index].frame)
     place = {index: at for at, index in enumerate(order)}
-    pixels = np.zeros((count, rows, columns, len(provenance.prompts)), dtype=np.uint8)
+    present = np.zeros((count, len(provenance.prompts)), dtype=np.bool_)
     for finding in findings.found:
-        pixels[place[finding.plane]] = finding.full_masks(rows, columns).transpose(1, 2, 0)
-    sources = volume_sources(stack)
-    return _build(stack, findings.found, provenance, uid, stack.window.rule, sources, pixels)
+        present[place[finding.plane]] = finding.masks.any(axis=(1, 2))
+    by_source = {_place(stack.planes[finding.plane]): finding for finding in findings.found}
+
+    def masks(frame: Dataset) -> BoolArray:
+        return by_source[_source_of(frame)].full_masks(rows, columns)
+
+    return _build(
+        stack, findings.found, provenance, uid, stack.window.rule, volume_sources(stack), present, masks
+    )
 
 
 def picture_segmentation(stack: PictureStack, finding: PlaneFinding, provenance: Provenance) -> Segmentation:
@@ -55,9 +63,9 @@ def picture_segmentation(stack: PictureStack, finding: PlaneFinding, provenance:
     rule = finding.window
     uid = provenance.instance_uid("SEG", [plane.reference], rule)
     source, spacing = picture_source(plane)
-    masks = finding.full_masks(plane.instance.rows, plane.instance.columns)
-    pixels = masks.transpose(1, 2, 0)[None].astype(np.uint8)
-    result = _build(stack, (finding,), provenance, uid, rule, [source], pixels)
+    whole = finding.full_masks(plane.instance.rows, plane.instance.columns)
+    present = np.array([[mask.any() for mask in whole]])
+    result = _build(stack, (finding,), provenance, uid, rule, [source], present, lambda _: whole)
     _place_picture(result, spacing)
     refer_to_frame(result, plane)
     return result
@@ -70,29 +78,32 @@ def _build(
     uid: str,
     window_rule: str,
     sources: list[Dataset],
-    pixels: npt.NDArray[np.uint8],
+    present: BoolArray,
+    masks: Masks,
 ) -> Segmentation:
-    descriptions = _segments(stack, provenance, window_rule)
-    series = stack.series.series_instance_uid
+    """Build the SEG of ``sources``; ``present`` (sources, targets) says which targets have a pixel where."""
+    labelled = provenance.task.segmentation_type == "labelmap"
+    pixels = np.any(present, axis=-1)[:, None, None] if labelled else present[:, None, None, :]
     with disable_value_validation():
         result = Segmentation(
             source_images=sources,
-            pixel_array=pixels,
-            segmentation_type="BINARY",
-            segment_descriptions=descriptions,
-            series_instance_uid=derived_uid(uid, "series"),
-            series_number=provenance.series_number("SEG", series),
-            sop_instance_uid=uid,
-            instance_number=1,
-            manufacturer=MANUFACTURER,
-            manufacturer_model_name=f"{MANUFACTURER} {provenance.task.method}",
-            software_versions=provenance.software_version,
-            device_serial_number=provenance.bundle_digest[:64],
+            pixel_array=np.asarray(pixels, dtype=np.uint8),
+            segmentation_type="LABELMAP" if labelled else "BINARY",
+            segment_descriptions=_segments(stack, stack.planes[findings[0].plane], provenance, window_rule),
             content_description=f"{provenance.task.method}, bundle {provenance.bundle}"[:64],
             content_label="TEXTSEG",
-            series_description=provenance.series_description("SEG", needs_review(findings)),
             omit_empty_frames=True,
+            transfer_syntax_uid=RLELossless if labelled else ExplicitVRLittleEndian,
+            **result_header("SEG", uid, stack.series, provenance, needs_review(provenance, findings)),
         )
+        if isinstance(stack, VolumeStack):
+            _number_frames(result, stack)
+        if labelled:
+            _drop_background(result)
+            put_run_lengths(result, _label_frames(result, masks))
+        else:
+            put_bits(result, _binary_frames(result, masks))
+            result.SegmentsOverlap = "YES" if any(_overlap(finding) for finding in findings) else "NO"
         _describe(result, stack, provenance)
         fix_dimension_uid(result, uid)
         concepts = [item for segment in result.SegmentSequence for item in _property_codes(segment)]
@@ -100,36 +111,102 @@ def _build(
     return result
 
 
-def needs_review(findings: Sequence[PlaneFinding]) -> bool:
+def _binary_frames(result: Dataset, masks: Masks) -> Iterator[BoolArray]:
+    shared = result.SharedFunctionalGroupsSequence[0].get("SegmentIdentificationSequence")
+    for frame in result.PerFrameFunctionalGroupsSequence:
+        segment = frame.get("SegmentIdentificationSequence", shared)[0].ReferencedSegmentNumber
+        yield masks(frame)[segment - 1]
+
+
+def _label_frames(result: Dataset, masks: Masks) -> Iterator[npt.NDArray[np.unsignedinteger]]:
+    """Yield (rows, columns) of segment numbers: a pixel of several targets belongs to the first of them."""
+    for frame in result.PerFrameFunctionalGroupsSequence:
+        yield label_map(masks(frame), np.uint8 if result.BitsAllocated == 8 else np.uint16)
+
+
+def label_map(
+    masks: BoolArray, dtype: type[np.unsignedinteger] = np.uint8
+) -> npt.NDArray[np.unsignedinteger]:
+    """Return the segment number of every pixel of masks (targets, rows, columns), 0 where there is none.
+
+    A pixel that several targets claim belongs to the one that the task lists first.
+    """
+    numbers = np.argmax(masks, axis=0) + 1
+    return np.where(masks.any(axis=0), numbers, 0).astype(dtype)
+
+
+def picture_frame(finding: PlaneFinding, target: int) -> int:
+    """Return the number (from 1) of the frame that shows ``target`` in the BINARY SEG of a picture."""
+    return 1 + sum(bool(mask.any()) for mask in finding.masks[:target])
+
+
+def _overlap(finding: PlaneFinding) -> bool:
+    return bool((finding.masks.sum(axis=0, dtype=np.uint16) > 1).any())
+
+
+def _drop_background(result: Dataset) -> None:
+    """Leave the item for the background out, which shifts every colour by one in OHIF 3.13."""
+    result.SegmentSequence = [item for item in result.SegmentSequence if item.SegmentNumber != 0]
+
+
+def _place(plane: Slice) -> tuple[str, int]:
+    """Return where a plane comes from: SOP Instance UID and number of the frame from 1."""
+    return plane.instance.sop_instance_uid, plane.frame + 1
+
+
+def _source_of(frame: Dataset) -> tuple[str, int]:
+    """Return the same of the source image of an item of the per-frame groups."""
+    image = frame.DerivationImageSequence[0].SourceImageSequence[0]
+    return str(image.ReferencedSOPInstanceUID), int(image.get("ReferencedFrameNumber", 1))
+
+
+def _number_frames(result: Dataset, stack: VolumeStack) -> None:
+    """Give references to frames the numbers of the file: highdicom counts those of the header that it got.
+
+    The two differ where the volume is one of several phases in a multi-frame object.
+    """
+    numbers = sorted(plane.frame + 1 for plane in stack.planes)
+    for frame in result.PerFrameFunctionalGroupsSequence:
+        for image in frame.DerivationImageSequence[0].SourceImageSequence:
+            if "ReferencedFrameNumber" in image:
+                image.ReferencedFrameNumber = numbers[image.ReferencedFrameNumber - 1]
+
+
+def needs_review(provenance: Provenance, findings: Sequence[PlaneFinding]) -> bool:
     """Tell whether the members disagree so much inside the mask that a person should look first."""
     uncertainty = mean_entropy(findings)
-    return uncertainty is not None and uncertainty > REVIEW_ENTROPY_BITS
+    return uncertainty is not None and uncertainty > provenance.review_above
 
 
-def _segments(stack: ImageStack, provenance: Provenance, window_rule: str) -> list[SegmentDescription]:
+def _segments(
+    stack: ImageStack, plane: Slice, provenance: Provenance, window_rule: str
+) -> list[SegmentDescription]:
     """Return one description per target, with the algorithm and all its settings (PS3.3 C.8.20.4)."""
     algorithm = hd.AlgorithmIdentificationSequence(
-        name=f"{provenance.task.method} ({provenance.task.mode})",
+        name=provenance.algorithm,
         family=codes.DCM.ArtificialIntelligence,
         version=provenance.software_version,
         source=MANUFACTURER,
     )
     algorithm[0].AlgorithmParameters = provenance.record(window_rule)
-    series = stack.series.series_instance_uid
+    source = stack.planes[0].instance.header
+    tracked = [tracking_of(stack, plane, provenance.task, target) for target in provenance.task.targets]
     return [
         SegmentDescription(
             segment_number=number,
             segment_label=target.segment.label,
-            segmented_property_category=concept_of(target.segment.category),
-            segmented_property_type=concept_of(target.segment.type),
+            segmented_property_category=concept_of(target.segment.category, source),
+            segmented_property_type=concept_of(target.segment.type, source),
             algorithm_type="AUTOMATIC",
             algorithm_identification=algorithm,
-            tracking_uid=provenance.tracking_uid(series, target.segment.label),
-            tracking_id=f"{provenance.task.name}/{target.segment.label}",
-            anatomic_regions=[concept_of(target.segment.region)] if target.segment.region else None,
+            tracking_uid=tracking.uid,
+            tracking_id=tracking.identifier,
+            anatomic_regions=[concept_of(target.segment.region, source)] if target.segment.region else None,
             display_color=hd.color.CIELabColor.from_rgb(*_COLOURS[(number - 1) % len(_COLOURS)]),
         )
-        for number, target in enumerate(provenance.task.targets, start=1)
+        for number, (target, tracking) in enumerate(
+            zip(provenance.task.targets, tracked, strict=True), start=1
+        )
     ]
 
 
@@ -173,8 +250,6 @@ def _place_picture(result: Dataset, spacing: tuple[float, float]) -> None:
 
 def refer_to_frame(result: Dataset, plane: Slice) -> None:
     """Make the references of a result made of one frame name that frame and the SOP class of its file."""
-    if plane.instance.frames == 1:
-        return
     of_frames = [
         image
         for frame in result.get("PerFrameFunctionalGroupsSequence", [])
@@ -191,5 +266,5 @@ def refer_to_frame(result: Dataset, plane: Slice) -> None:
     result.SourceImageSequence = of_result
     for image in [*of_frames, *of_series, *of_result]:
         image.ReferencedSOPClassUID = plane.instance.sop_class_uid
-    for image in [*of_frames, *of_result]:
+    for image in [*of_frames, *of_result] if plane.instance.frames > 1 else []:
         image.ReferencedFrameNumber = plane.frame + 1

@@ -4,19 +4,21 @@ from operators.findings import Findings
 from operators.segmentation import picture_segmentation, volume_segmentation
 from operators.stack import ImageStack, VolumeStack
 from operators.writer_operator import WriterOperator
+from operators.written import Written
 
 
 class SegmentationWriterOperator(WriterOperator):
     """Writes SEG files; none when nothing was found, because an empty SEG says nothing."""
 
-    def process(self, stack: ImageStack, findings: Findings) -> None:
+    output = "written"
+
+    def process(self, stack: ImageStack, findings: Findings) -> tuple[Written, ...]:
         """Build and write."""
         if not findings.found or not self.asks_for("seg"):
-            return
+            return ()
         if isinstance(stack, VolumeStack):
-            results = [volume_segmentation(stack, findings, self.provenance)]
-        else:
-            chosen = findings.found[: self.limit]
-            results = [picture_segmentation(stack, finding, self.provenance) for finding in chosen]
-        for result in results:
-            self.record.write(result, "SEG", self.provenance.task.name)
+            return (self.write(volume_segmentation(stack, findings, self.provenance), "SEG"),)
+        return tuple(
+            self.write(picture_segmentation(stack, finding, self.provenance), "SEG", finding.plane)
+            for finding in findings.found[: self.limit]
+        )

@@ -2,13 +2,14 @@
 
 from monai.deploy.core import Fragment  # type: ignore[attr-defined]
 
+from operators.gate import find
 from operators.graph_operator import GraphOperator
 from operators.run_record import RunRecord
 from operators.study import Folder, Series
 
 
 class SelectSeriesOperator(GraphOperator):
-    """Emits the series that the plan chose; rules and order are in :mod:`operators.selection`.
+    """Emits the series, or the phase of one, that the plan chose; see :mod:`operators.selection`.
 
     Raises InputError (NO_SERIES_SELECTED) when the folder does not hold it.
     """
@@ -17,10 +18,10 @@ class SelectSeriesOperator(GraphOperator):
     inputs = ("folder",)
     output = "series"
 
-    def __init__(self, fragment: Fragment, record: RunRecord, name: str, series_instance_uid: str) -> None:
-        self.series_instance_uid = series_instance_uid
+    def __init__(self, fragment: Fragment, record: RunRecord, name: str, key: str) -> None:
+        self.key = key
         super().__init__(fragment, record, name)
 
     def process(self, folder: Folder) -> Series:
-        """Find the series by its UID."""
-        return folder.find(self.series_instance_uid)
+        """Find the series by its key."""
+        return find(folder, self.key)

@@ -4,20 +4,26 @@ Everything here reads headers only and imports no models, so that ``explain`` an
 study in a moment.
 """
 
+import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
 from models.errors import Code, InputError
-from operators.gate import gate
-from operators.slices import is_volumetric
+from operators.gate import volumes
+from operators.rules import mismatches
+from operators.slices import is_volumetric, slices_of
 from operators.study import Folder, Series, read_folder
-from operators.task import SeriesRule, Task
+from operators.task import Criterion, Task
 
-BEST_ORDER = "passes the gate, is a volume, most images, largest matrix, lowest SeriesNumber, lowest UID"
-"""How the best of several matching series is chosen, as ``explain`` tells it."""
+_FIRST, _LAST = ("passes the gate", "is a volume"), ("lowest UID",)
+
+
+def best_order(task: Task) -> str:
+    """Return in words how the best of several matching series is chosen, as ``explain`` tells it."""
+    return ", ".join([*_FIRST, *(criterion.replace("-", " ") for criterion in task.when.best), *_LAST])
 
 
 class Decision(StrEnum):
@@ -30,7 +36,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """The decision about one series under one task, with the reason in a sentence."""
+    """The decision about one series, or one phase of it, under one task, with the reason in a sentence."""
 
     series: Series = field(repr=False)
     task: Task = field(repr=False)
@@ -56,7 +62,10 @@ def plan_study(input_folder: Path, tasks: Sequence[Task]) -> tuple[PlannedRun, .
 
 
 def plan(folder: Folder, tasks: Sequence[Task]) -> tuple[PlannedRun, ...]:
-    """Decide about every series of ``folder`` under every task, in the order of tasks, then of UIDs."""
+    """Decide about every series of ``folder`` under every task, in the order of tasks, then of UIDs.
+
+    A series of several phases has one decision for each, in their order.
+    """
     runs: list[PlannedRun] = []
     for task in tasks:
         studies = sorted({series.study_instance_uid for series in folder.series})
@@ -67,78 +76,92 @@ def plan(folder: Folder, tasks: Sequence[Task]) -> tuple[PlannedRun, ...]:
 
 
 def _plan_task(members: Sequence[Series], task: Task) -> list[PlannedRun]:
-    runs = [_judge(series, task) for series in members]
-    if task.all:
-        return runs
-    matching = sorted((run for run in runs if run.decision is not Decision.LEFT_OUT), key=_rank)
-    if len(matching) < 2:
-        return runs
-    best = matching[0]
-    return [run if run is best or run not in matching else _outranked(run, best) for run in runs]
+    by_series = [_judge(series, task) for series in members]
+    matching = [runs for runs in by_series if runs[0].decision is not Decision.LEFT_OUT]
+    if not task.all and len(matching) > 1:
+        best = min(matching, key=_rank)
+        by_series = [
+            runs if runs is best or runs not in matching else [_outranked(run, best[0]) for run in runs]
+            for runs in by_series
+        ]
+    return [run for runs in by_series for run in runs]
 
 
-def _judge(series: Series, task: Task) -> PlannedRun:
+def _judge(series: Series, task: Task) -> list[PlannedRun]:
+    """Decide about one series as if it were the only one; several decisions where it has several phases."""
     if series.excluded is not None:
-        return PlannedRun(series, task, Decision.LEFT_OUT, series.excluded.code, series.excluded.reason)
+        return [PlannedRun(series, task, Decision.LEFT_OUT, series.excluded.code, series.excluded.reason)]
     # A series none of whose files could be read cannot be matched; it is refused for what is wrong with it.
-    mismatch = mismatch_of(task.when, series) if series.instances else None
-    if mismatch is not None:
-        return PlannedRun(series, task, Decision.LEFT_OUT, Code.NO_SERIES_SELECTED, mismatch)
+    unmet = mismatches(task.when, series) if series.instances else ()
+    if unmet:
+        return [PlannedRun(series, task, Decision.LEFT_OUT, Code.NO_SERIES_SELECTED, " ".join(unmet))]
     try:
-        gate(series)
+        parts = volumes(series)
     except InputError as error:
-        return PlannedRun(series, task, Decision.REFUSED, error.code, error.message)
-    return PlannedRun(series, task, Decision.RUN, None, "The rule matches and the series passes the gate.")
+        return [PlannedRun(series, task, Decision.REFUSED, error.code, error.message)]
+    taken = [_accepted(part, task) for part in parts[: task.max_results_per_study]]
+    return taken + [_beyond(part, task) for part in parts[task.max_results_per_study :]]
+
+
+def _accepted(part: Series, task: Task) -> PlannedRun:
+    reason = "The rule matches and the series passes the gate."
+    if part.phase is not None:
+        reason = f"The rule matches; {part.phase.label} is one of the series' phases and passes the gate."
+    return PlannedRun(part, task, Decision.RUN, None, reason)
+
+
+def _beyond(part: Series, task: Task) -> PlannedRun:
+    limit = task.max_results_per_study
+    reason = f"The series has more than {limit} phases (max_results_per_study); the first {limit} are taken."
+    return PlannedRun(part, task, Decision.LEFT_OUT, Code.NO_SERIES_SELECTED, reason)
 
 
 def _outranked(run: PlannedRun, best: PlannedRun) -> PlannedRun:
-    reason = f"Series {best.series_instance_uid} is taken instead (one per study: {BEST_ORDER})."
+    reason = f"Series {best.series_instance_uid} is taken instead (one per study: {best_order(run.task)})."
     if run.decision is Decision.REFUSED:
         reason = f"{run.reason} {reason}"
-    code = run.code or Code.NO_SERIES_SELECTED
-    return PlannedRun(run.series, run.task, Decision.LEFT_OUT, code, reason)
+    return replace(run, decision=Decision.LEFT_OUT, code=run.code or Code.NO_SERIES_SELECTED, reason=reason)
 
 
-def _rank(run: PlannedRun) -> tuple[bool, bool, int, int, float, str]:
-    """Return the sort key of :data:`BEST_ORDER`; the smallest is the best."""
-    series = run.series
-    first = series.instances[0] if series.instances else None
+def _rank(runs: Sequence[PlannedRun]) -> tuple[object, ...]:
+    """Return the sort key of :func:`best_order` for one series; the smallest is the best."""
+    first, series = runs[0], runs[0].series
+    picture = not series.instances or not is_volumetric(series.instances[0])
+    wanted = [_CRITERIA[criterion](series) for criterion in first.task.when.best]
+    return (first.decision is not Decision.RUN, picture, *wanted, series.series_instance_uid)
+
+
+def _thickness(series: Series) -> float:
+    """Return SliceThickness in mm; unknown is thicker than everything."""
+    thickness = slices_of(series.instances[0])[0].thickness if series.instances else None
+    return math.inf if thickness is None else thickness
+
+
+def _matrix(series: Series) -> int:
+    return series.instances[0].rows * series.instances[0].columns if series.instances else 0
+
+
+def _number(series: Series) -> float | None:
     number = series.text("SeriesNumber")
-    return (
-        run.decision is not Decision.RUN,
-        first is None or not is_volumetric(first),
-        -series.images,
-        -(first.rows * first.columns if first is not None else 0),
-        float(number) if re.fullmatch(r"-?\d+", number) else float("inf"),
-        series.series_instance_uid,
-    )
+    return float(number) if re.fullmatch(r"-?\d+", number) else None
 
 
-def mismatch_of(rule: SeriesRule, series: Series) -> str | None:
-    """Return the first condition of ``rule`` that ``series`` does not meet, in a sentence, or None.
-
-    Values of the header are not repeated in the sentence: descriptions can hold names.
-    """
-    if rule.modality is not None and series.modality not in {name.upper() for name in rule.modality}:
-        return f"Modality {series.modality or '(none)'} is not {' or '.join(rule.modality)}."
-    for keyword, pattern in _patterns(rule):
-        if re.search(pattern, series.text(keyword), re.IGNORECASE) is None:
-            return f"{keyword} does not match {pattern!r}."
-    unwanted = rule.not_series_description
-    if unwanted is not None and re.search(unwanted, series.text("SeriesDescription"), re.IGNORECASE):
-        return f"SeriesDescription matches {unwanted!r}, which the rule keeps out."
-    if rule.images is not None:
-        low, high = rule.images.min or 0, rule.images.max or float("inf")
-        if not low <= series.images <= high:
-            return f"{series.images} images are not between {low:g} and {high:g}."
-    return None
+def _ascending(series: Series) -> float:
+    number = _number(series)
+    return math.inf if number is None else number
 
 
-def _patterns(rule: SeriesRule) -> list[tuple[str, str]]:
-    conditions = {
-        "BodyPartExamined": rule.body_part_examined,
-        "SeriesDescription": rule.series_description,
-        "StudyDescription": rule.study_description,
-        "ProtocolName": rule.protocol_name,
-    }
-    return [(keyword, pattern) for keyword, pattern in conditions.items() if pattern is not None]
+def _descending(series: Series) -> float:
+    number = _number(series)
+    return math.inf if number is None else -number
+
+
+_CRITERIA: Mapping[Criterion, Callable[[Series], float]] = {
+    "most-images": lambda series: -series.images,
+    "fewest-images": lambda series: series.images,
+    "thinnest-slices": _thickness,
+    "largest-matrix": lambda series: -_matrix(series),
+    "lowest-series-number": _ascending,
+    "highest-series-number": _descending,
+}
+"""Each returns less for a better series."""

@@ -4,27 +4,40 @@ A CT or MR series becomes a volume (ascending slices on a proved grid, one windo
 become pictures, each with its own window.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from models.contracts import Image
-from models.intensity import IDENTITY, Window, choose_window, display
+from models.intensity import AUTO, IDENTITY, Window, WindowChoice, choose_window, display
+from operators import header as tags
 from operators.gate import gate
-from operators.geometry import Grid, build_grid
-from operators.pixels import is_colour, read_colour, read_values, voi_window
-from operators.slices import Slice, is_volumetric
+from operators.geometry import Grid
+from operators.pixels import read_colour, read_values
+from operators.regions import SearchArea, search_area
+from operators.slices import Slice, is_colour
 from operators.study import Series
+from operators.task import CentreWidth, Percentiles, Task
+from operators.voi import picture_window, upright
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One plane as the method sees it: (H, W, 3) uint8 RGB, and the window that made it."""
+    """One plane for display: (H, W, 3) uint8 RGB, and the window that made it.
+
+    ``area`` is the part of it that is searched; None is all of it.
+    """
 
     image: Image = field(repr=False)
     window: Window
+    area: SearchArea | None = None
+
+    @property
+    def searched(self) -> Image:
+        """The image as the method sees it."""
+        return self.image if self.area is None else self.area.cut(self.image)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +54,7 @@ class VolumeStack:
     window: Window
 
     def view(self, index: int) -> View:
-        """Return slice ``index`` as the method sees it."""
+        """Return slice ``index``."""
         return View(display(self.values[index], self.window), self.window)
 
 
@@ -51,23 +64,32 @@ class PictureStack:
 
     series: Series
     planes: tuple[Slice, ...]
-    window_name: str = "auto"
+    choice: WindowChoice = AUTO
 
     def view(self, index: int) -> View:
-        """Decode picture ``index`` and return it as the method sees it: a grey one windowed for display."""
+        """Decode picture ``index``; a grey one is windowed for display."""
         plane = self.planes[index]
-        if is_colour(plane):
-            return View(read_colour(plane), IDENTITY)
-        values = read_values(plane)
-        window = choose_window(values, plane.instance.modality, self.window_name, voi_window(plane))
-        return View(display(values, window), window)
+        if is_colour(plane.instance):
+            image, window = read_colour(plane), IDENTITY
+        else:
+            values, window = picture_window(plane, read_values(plane), self.choice)
+            image = display(values, window)
+        area = search_area(plane)
+        if area is not None:
+            window = replace(window, rule=f"{window.rule}; {area.rule}")
+        return View(image, window, area)
 
 
 ImageStack: TypeAlias = VolumeStack | PictureStack
 
 
-def build_stack(series: Series, window: str = "auto") -> ImageStack:
-    """Pass a series through the gate and make its stack.
+def window_rule(stack: ImageStack) -> str:
+    """Return by which rule a stack's values became what was judged."""
+    return stack.window.rule if isinstance(stack, VolumeStack) else "a window for each picture"
+
+
+def build_stack(series: Series, choice: WindowChoice = AUTO) -> ImageStack:
+    """Pass a series, or one phase of it, through the gate and make its stack.
 
     Raises
     ------
@@ -76,13 +98,30 @@ def build_stack(series: Series, window: str = "auto") -> ImageStack:
     GeometryError
         When the slices of a volumetric series do not form one grid.
     """
-    planes = gate(series)
-    if not is_volumetric(series.instances[0]):
-        return PictureStack(series, planes, window)
-    grid = build_grid(planes)
-    ordered = tuple(planes[index] for index in grid.order)
+    passed = gate(series)
+    grid = passed.grid
+    if grid is None:
+        return PictureStack(series, passed.planes, choice)
+    ordered = tuple(passed.planes[index] for index in grid.order)
     values = np.empty(grid.shape, dtype=np.float32)
     for index, plane in enumerate(ordered):
         values[index] = read_values(plane)
-    chosen = choose_window(values, series.modality, window, voi_window(ordered[len(ordered) // 2]))
-    return VolumeStack(series, ordered, grid, values, chosen)
+    window = upright(choose_window(values, series.modality, choice), ordered[0])
+    return VolumeStack(series, ordered, grid, values, _with_remark(window, series.modality, ordered[0]))
+
+
+def window_choice(task: Task) -> WindowChoice:
+    """Return what a task says about windows."""
+    if isinstance(task.window, CentreWidth):
+        return WindowChoice(centre_width=(task.window.centre, task.window.width))
+    if isinstance(task.window, Percentiles):
+        return WindowChoice(percentiles=task.window.percentiles)
+    return WindowChoice(task.window)
+
+
+def _with_remark(window: Window, modality: str, plane: Slice) -> Window:
+    """Say where values are taken for what they are not said to be."""
+    rescaled = all(tags.number(plane.values, f"Rescale{part}") is not None for part in ("Slope", "Intercept"))
+    if modality != "CT" or rescaled:
+        return window
+    return replace(window, rule=f"{window.rule}; no rescale in the header, stored values taken as HU")

@@ -36,12 +36,28 @@ class Fault:
     reason: str
 
 
+PHASE_MARK = "#"
+"""Stands between Series Instance UID and phase in :attr:`Series.key`; no UID holds it."""
+
+
+@dataclass(frozen=True)
+class SeriesPhase:
+    """One of several volumes that share a series: by what it was told apart, and its planes.
+
+    ``planes`` are references (SOP Instance UID, with the frame of a multi-frame instance).
+    """
+
+    label: str
+    planes: frozenset[str] = field(repr=False)
+
+
 @dataclass(frozen=True)
 class Series:
     """The image instances of one series, in order of file path.
 
     ``excluded`` says why the series is none of our business (a result, a report); ``fault`` why it would be
-    but is refused (a damaged file, mixed patients).
+    but is refused (a damaged file, mixed patients). ``phase`` is set where this is one of several volumes
+    of the series; ``instances`` are then those that it needs.
     """
 
     study_instance_uid: str
@@ -49,6 +65,7 @@ class Series:
     instances: tuple[Instance, ...] = field(repr=False)
     excluded: Fault | None = None
     fault: Fault | None = None
+    phase: SeriesPhase | None = None
 
     def text(self, keyword: str) -> str:
         """Return an element of the first instance as text, the empty string when there is none."""
@@ -62,7 +79,16 @@ class Series:
     @property
     def images(self) -> int:
         """Number of images: single-frame instances and frames of multi-frame instances."""
+        if self.phase is not None:
+            return len(self.phase.planes)
         return sum(instance.frames for instance in self.instances)
+
+    @property
+    def key(self) -> str:
+        """Series Instance UID, and the phase where this is one of several; names one run of the graph."""
+        if self.phase is None:
+            return self.series_instance_uid
+        return f"{self.series_instance_uid}{PHASE_MARK}{self.phase.label}"
 
 
 @dataclass(frozen=True)
@@ -145,7 +171,7 @@ def _without_repeats(
             continue
         if known.header == instance.header:
             reason = f"{instance.name} repeats the instance of {known.name}; it is read once."
-            repeats.append(FileNote(instance.path, Code.UID_INVALID, reason))
+            repeats.append(FileNote(instance.path, Code.FILE_REPEATED, reason))
         else:
             reason = (
                 f"{known.name} and {instance.name} are different images with one SOP Instance UID "

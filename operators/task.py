@@ -8,9 +8,13 @@ import hashlib
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydicom.datadict import tag_for_keyword
 
 from models.prompts import check_prompts
+
+PRIVATE_SCHEME = "99TEXTSEG"
+"""Coding Scheme Designator of our private codes, which every object that uses one declares."""
 
 
 class Frozen(BaseModel):
@@ -67,8 +71,46 @@ class Range(Frozen):
         return self
 
 
+def _keyword(keyword: str) -> str:
+    if tag_for_keyword(keyword) is None:
+        raise ValueError(
+            f"{keyword!r} is no keyword of the DICOM data dictionary (PS3.6), such as SliceThickness"
+        )
+    return keyword
+
+
+Keyword = Annotated[str, AfterValidator(_keyword)]
+
+
+def _is_text(value: object) -> str:
+    return "text" if isinstance(value, str) else "mapping"
+
+
+Condition = Annotated[
+    Annotated[Pattern, Tag("text")] | Annotated[Range, Tag("mapping")], Discriminator(_is_text)
+]
+"""A regular expression that the element's text matches, or a range that holds its first number."""
+
+Orientation = Literal["axial", "coronal", "sagittal"]
+Criterion = Literal[
+    "most-images",
+    "fewest-images",
+    "thinnest-slices",
+    "largest-matrix",
+    "lowest-series-number",
+    "highest-series-number",
+]
+"""What makes one series better than another that matches as well."""
+
+
 class SeriesRule(Frozen):
-    """Which series a task takes. Every condition that is given must hold; regular expressions ignore case."""
+    """Which series a task takes. Every condition that is given must hold; regular expressions ignore case.
+
+    ``tags`` and ``not_tags`` name elements by DICOM keyword, with a regular expression or a range of numbers;
+    ``orientation`` is that of most slices, their normal within ``orientation_tolerance`` degrees of the
+    body's axis; ``images`` counts slices or frames. Of several matching series the first by ``best``, taken
+    in its order, is the one that the task gets, unless it takes all.
+    """
 
     modality: tuple[str, ...] | None = None
     body_part_examined: Pattern | None = None
@@ -76,11 +118,49 @@ class SeriesRule(Frozen):
     not_series_description: Pattern | None = None
     study_description: Pattern | None = None
     protocol_name: Pattern | None = None
+    tags: dict[Keyword, Condition] = {}
+    not_tags: dict[Keyword, Condition] = {}
+    orientation: Orientation | None = None
+    orientation_tolerance: Annotated[float, Field(gt=0, le=45)] = 30.0
     images: Range | None = None
+    best: tuple[Criterion, ...] = ("most-images", "largest-matrix", "lowest-series-number")
 
 
-OutputKind = Literal["seg", "pm", "sc"]
-ObjectKind = Literal["SEG", "PM", "SC", "SR"]
+class CentreWidth(Frozen):
+    """A window in the values of the images, Hounsfield units for CT."""
+
+    centre: float
+    width: Annotated[float, Field(gt=0)]
+
+
+class Percentiles(Frozen):
+    """A window from one percentile of the values to another: of a whole volume, or of each picture."""
+
+    percentiles: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(le=100)]]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.percentiles[0] >= self.percentiles[1]:
+            raise ValueError(f"percentile {self.percentiles[0]:g} is not below {self.percentiles[1]:g}")
+        return self
+
+
+def _window_kind(value: object) -> str:
+    if isinstance(value, Percentiles) or (isinstance(value, dict) and "percentiles" in value):
+        return "percentiles"
+    return "name" if isinstance(value, str) else "centre"
+
+
+WindowName = Literal["auto", "soft-tissue", "lung", "bone", "brain"]
+AskedWindow = Annotated[
+    Annotated[WindowName, Tag("name")]
+    | Annotated[CentreWidth, Tag("centre")]
+    | Annotated[Percentiles, Tag("percentiles")],
+    Discriminator(_window_kind),
+]
+
+OutputKind = Literal["seg", "pm", "sc", "sr", "ko"]
+ObjectKind = Literal["SEG", "PM", "SC", "SR", "KO"]
 
 
 class Destination(Frozen):
@@ -102,7 +182,8 @@ class Task(Frozen):
 
     ``settings`` replaces values of the preset that ``method`` and ``mode`` name. What it may hold is known to
     :mod:`models.settings`, which imports torch: its names are checked by `textseg check-config` and when a
-    worker starts (:mod:`app.task_settings`).
+    worker starts (:mod:`app.task_settings`). ``ensemble`` lets a checkpoint ensemble of the bundle vote,
+    where one was trained for the very prompts of a target.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,19}$")]
@@ -112,14 +193,27 @@ class Task(Frozen):
     method: Literal["medclip-sam-v2", "medclip-sam", "salip"] = "medclip-sam-v2"
     mode: Literal["recommended", "paper", "released"] = "recommended"
     settings: Annotated[dict[str, Any], AfterValidator(_no_preset)] = {}
-    window: Literal["auto", "soft-tissue", "lung", "bone", "brain"] = "auto"
+    ensemble: bool = True
+    window: AskedWindow = "auto"
     outputs: tuple[OutputKind, ...] = ("seg", "pm")
+    segmentation_type: Literal["binary", "labelmap"] = "binary"
     destinations: tuple[Destination, ...] = ()
     on_failure: Literal["none", "sc"] = "none"
     max_results_per_study: Annotated[int, Field(ge=1, le=100)] = 8
     max_minutes: Annotated[float, Field(gt=0)] = 60.0
     priority: Annotated[int, Field(ge=1, le=100)] = 50
     seed: int = 0
+
+    @property
+    def says_nothing_as(self) -> Literal["SR", "SC"]:
+        """The kind of the one object that says "nothing found": a report where all destinations take one."""
+        return "SR" if all("SR" in item.accepts for item in self.destinations) else "SC"
+
+    @model_validator(mode="after")
+    def _has_what_it_refers_to(self) -> Self:
+        if "sr" in self.outputs and "seg" not in self.outputs:
+            raise ValueError("the report (sr) measures and refers to the segmentation: add seg to outputs")
+        return self
 
     @model_validator(mode="after")
     def _is_preset(self) -> Self:
@@ -128,7 +222,7 @@ class Task(Frozen):
         return self
 
 
-PROMPTED = CodedConcept(value="PROMPTED", scheme="99TEXTSEG", meaning="Structure named by a text prompt")
+PROMPTED = CodedConcept(value="PROMPTED", scheme=PRIVATE_SCHEME, meaning="Structure named by a text prompt")
 """Category of what is asked for in free words: an SCT code would claim more than is known."""
 
 
@@ -147,6 +241,6 @@ def prompt_task(prompt: str) -> Task:
     segment = Segment(
         label=words[:20].strip(),
         category=PROMPTED,
-        type=CodedConcept(value=value, scheme="99TEXTSEG", meaning=words[:64].strip()),
+        type=CodedConcept(value=value, scheme=PRIVATE_SCHEME, meaning=words[:64].strip()),
     )
     return Task(name=slug or "prompt", all=True, targets=(Target(segment=segment, prompts=(prompt,)),))

@@ -1,49 +1,56 @@
-"""Average the members to masks and entropy, and gather the planes of a stack."""
+"""Gather the votes on the planes of a stack into its findings."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from monai.deploy.core import Fragment  # type: ignore[attr-defined]
 
 from models.errors import Code
-from models.method import Method
-from models.stages import Members
-from operators.findings import Findings, PlaneFinding, crop_finding
+from models.stages import Vote
+from operators.findings import Findings, PlaneFinding, crop_finding, without_isolated_findings
 from operators.graph_operator import GraphOperator
 from operators.messages import Stage
 from operators.run_record import RunRecord
+from operators.stack import VolumeStack
 
 
 class VoteOperator(GraphOperator):
     """Emits the findings of the stack after its last plane.
 
     Several targets are decided alone, each by its own mean probability > 0.5; where they overlap, a voxel
-    belongs to all of them.
+    belongs to all of them. In a volume, what is isolated along the slice axis is then taken away
+    (:mod:`models.ensemble.isolated`).
     """
 
     stage = "vote"
-    inputs = ("members",)
+    inputs = ("votes",)
     output = "findings"
 
-    def __init__(self, fragment: Fragment, record: RunRecord, name: str, method: Method) -> None:
-        self.method = method
+    def __init__(self, fragment: Fragment, record: RunRecord, name: str) -> None:
         self.planes: list[PlaneFinding] = []
         self.absent: Counter[Code] = Counter()
         super().__init__(fragment, record, name)
 
-    def process(self, members: Stage[Members]) -> Findings | None:
-        """Vote on one plane; after the last one return what was found."""
-        plane = members.plane
-        votes = [self.method.vote(target) for target in members.targets]
-        self.absent.update(vote.status for vote in votes if vote.status is not None)
-        masks = np.stack([vote.mask for vote in votes])
-        entropy = np.stack([vote.entropy for vote in votes])
-        finding = crop_finding(plane.index, plane.window, masks, entropy)
-        if finding is not None:
-            self.planes.append(finding)
+    def process(self, stages: Sequence[Stage[Vote]]) -> Findings | None:
+        """Take the votes of some planes; after the last one return what was found."""
+        for stage in stages:
+            self._count(stage)
+        plane = stages[-1].plane
         self.record.progress(plane.index + 1, plane.total)
         if plane.index + 1 < plane.total:
             return None
         findings = Findings(tuple(self.planes), tuple(sorted(self.absent.items())))
+        if isinstance(self.record.stack, VolumeStack):
+            findings = without_isolated_findings(findings, self.record.stack.grid.spacing[0])
         self.record.findings = findings
         return findings
+
+    def _count(self, stage: Stage[Vote]) -> None:
+        plane, votes = stage.plane, stage.targets
+        self.absent.update(vote.status for vote in votes if vote.status is not None)
+        masks = np.stack([vote.mask for vote in votes])
+        entropy = np.stack([vote.entropy for vote in votes])
+        finding = crop_finding(plane.index, plane.window, masks, entropy, plane.area)
+        if finding is not None:
+            self.planes.append(finding)

@@ -34,6 +34,105 @@ class RecipeMode(StrEnum):
     PAPER = "paper"
 
 
+class Labels(StrEnum):
+    """Where the masks of a training come from."""
+
+    PSEUDO = "pseudo"
+    TRUTH = "truth"
+
+
+class RateMode(StrEnum):
+    """Whose learning rate a training in cycles follows."""
+
+    RECOMMENDED = "recommended"
+    RELEASED = "released"
+
+
+@commands.command("pseudo-label", rich_help_panel=PANEL)
+def pseudolabel(
+    images: Annotated[
+        Path,
+        typer.Argument(exists=True, file_okay=False, help="Folder of PNG images, or with images/ in it."),
+    ],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder for the labels; goes on where it stopped.")
+    ],
+    task: Annotated[str | None, typer.Option(help="Task of the configuration: prompts and settings.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="What to label, instead of a task's prompts.")] = None,
+    method: Annotated[str | None, typer.Option(help="Preset; the task's own by default.")] = None,
+    mode: Annotated[str | None, typer.Option(help="Mode of the preset; the task's own by default.")] = None,
+    bundle: Annotated[str | None, typer.Option(help="Model bundle; the configured one by default.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Label images with the method's own answers, each with a confidence, to train on."""
+    from app.pseudo_label import Request
+    from app.pseudo_label import pseudo_label as run
+
+    request = Request(images, out, task, prompt, method, mode, bundle)
+    raise typer.Exit(run(request, configuration(config)))
+
+
+@commands.command(rich_help_panel=PANEL)
+def train(
+    task: Annotated[str, typer.Argument(help="Task of the configuration: what the ensemble is for.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            exists=True, file_okay=False, help="Folder of `textseg pseudo-label`, or images/ and masks/."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the ensemble.")],
+    labels: Annotated[Labels, typer.Option(help="Whose masks.")] = Labels.PSEUDO,
+    least_confidence: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Pseudo-labels below it are left out.")
+    ] = 0.5,
+    budget: Annotated[
+        float | None, typer.Option(min=0.1, help="Minutes; network, images and batches are fitted to them.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="600; 60 with a budget.")] = None,
+    cycles: Annotated[int, typer.Option(min=1)] = 3,
+    keep: Annotated[int | None, typer.Option(min=1, help="Members of a cycle: 10; 2 with a budget.")] = None,
+    rate: Annotated[RateMode, typer.Option(help="Learning rate within a cycle.")] = RateMode.RECOMMENDED,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="See whole images, not a window around what was found.")
+    ] = False,
+    any_way_up: Annotated[
+        bool,
+        typer.Option("--any-way-up", help="Turn and mirror images all ways; they come upright otherwise."),
+    ] = False,
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="Compute in bfloat16, where the processor has it.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    work: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Where nnU-Net works; OUT/work by default.")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Train nnU-Net in cycles on labels; its checkpoints become an ensemble. Goes on where it stopped."""
+    from app.train import Request
+    from app.train import train as run
+
+    request = Request(
+        task=task,
+        data=data,
+        out=out,
+        labels=labels.value,
+        least_confidence=least_confidence,
+        budget=budget,
+        epochs=epochs,
+        cycles=cycles,
+        keep=keep,
+        rate=rate.value,
+        whole=whole,
+        any_way_up=any_way_up,
+        bf16=bf16,
+        seed=seed,
+        work=work,
+    )
+    raise typer.Exit(run(request, configuration(config)))
+
+
 @commands.command(rich_help_panel=PANEL)
 def align(
     data: Data,
@@ -59,6 +158,14 @@ def crossfit(
         bool, typer.Option("--side-by-side", help="Only the table of all methods, on --each images.")
     ] = False,
     each: Annotated[int, typer.Option(min=1, help="Images of --side-by-side, per set and fold.")] = 2,
+    weak_supervision: Annotated[
+        bool,
+        typer.Option("--weak-supervision", help="Only the table of what training on pseudo-labels adds."),
+    ] = False,
+    budget: Annotated[float, typer.Option(min=0.1, help="Minutes of each training of that table.")] = 14.0,
+    fold: Annotated[
+        list[int] | None, typer.Option(min=1, max=5, help="Only this fold of that table; may be repeated.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(dir_okay=False, help="Write all figures as JSON.")] = None,
     config: ConfigFile = None,
 ) -> None:
@@ -67,6 +174,13 @@ def crossfit(
         from app.align import side_by_side as show_all_methods
 
         show_all_methods(configuration(config), data, work, processes, each, report)
+        return
+    if weak_supervision:
+        from app.weak import Request
+        from app.weak import weak_supervision as show_weak_supervision
+
+        request = Request(data, work, processes, budget, tuple(fold or range(1, 6)), report)
+        show_weak_supervision(request, configuration(config))
         return
     from app.align import crossfit as run
 

@@ -14,14 +14,15 @@ from operators.identifiers import require_uid
 KINDS = (
     ("1.2.840.10008.5.1.4.1.1.66", "SEG"),
     ("1.2.840.10008.5.1.4.1.1.30", "PM"),
+    ("1.2.840.10008.5.1.4.1.1.88.59", "KO"),
     ("1.2.840.10008.5.1.4.1.1.88", "SR"),
     ("1.2.840.10008.5.1.4.1.1.7", "SC"),
 )
-"""Roots of SOP classes and the kind that a destination's ``accepts`` calls them."""
+"""Roots of SOP classes and the kind that a destination's ``accepts`` calls them: the first that fits."""
 
 
 def kind_of(sop_class_uid: str) -> str:
-    """Return SEG, PM, SC or SR.
+    """Return SEG, PM, KO, SR or SC.
 
     Raises
     ------

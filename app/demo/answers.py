@@ -25,6 +25,7 @@ class Question:
     task: str
     prompt: str
     expected: str
+    outputs: tuple[str, ...] = ("seg", "pm")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def questions(studies: Iterable[DemoStudy]) -> list[Question]:
             task=task["name"],
             prompt=task["targets"][0]["prompts"][0],
             expected=NOTHING_FOUND if task["name"] == ABSENT_TASK else FOUND,
+            outputs=tuple(task.get("outputs", Question.outputs)),
         )
         for task in yaml.safe_load(TASKS.read_text(encoding="utf-8"))
     ]
@@ -86,9 +88,11 @@ def judge(question: Question, received: Sequence[Path], told: Told) -> Answer:
     sources = _headers(question.study)
     objects = {validate.kind(image): image for image in (dcmread(path) for path in received)}
     problems = [problem for path in received for problem in validate.problems(path, sources)]
-    status = FOUND if "SEG" in objects else NOTHING_FOUND if "SC" in objects else NO_ANSWER
-    if (missing := _expected_kinds(status, sources[0]) - set(objects)) or len(received) != len(objects):
-        problems.append(f"came back: {sorted(objects) or 'nothing'}; missing: {sorted(missing) or 'nothing'}")
+    status = FOUND if "SEG" in objects else NOTHING_FOUND if objects else NO_ANSWER
+    expected = _expected_kinds(status, sources[0], question.outputs)
+    if set(objects) != expected or len(received) != len(objects):
+        came = ", ".join(sorted(validate.kind(dcmread(path, stop_before_pixels=True)) for path in received))
+        problems.append(f"came back: {came or 'nothing'}; expected: {', '.join(sorted(expected))}")
     if status != question.expected:
         problems.append(f"expected {question.expected}, got {status}")
     extent = placement.extent(objects["SEG"], sources) if status == FOUND else None
@@ -99,15 +103,16 @@ def judge(question: Question, received: Sequence[Path], told: Told) -> Answer:
     return Answer(question, status, extent, uncertainty, told.seconds, tuple(received), named)
 
 
-def _expected_kinds(status: str, source: Dataset) -> set[str]:
+def _expected_kinds(status: str, source: Dataset, outputs: Sequence[str]) -> set[str]:
     """Return what has to come back: a Parametric Map needs a Frame of Reference, a picture does not."""
-    if status == FOUND:
-        return {"SEG", "PM"} if "FrameOfReferenceUID" in source else {"SEG", "SC"}
-    return {"SC"}
+    if status != FOUND:
+        return {"SR"}
+    report = {"SR"} if "sr" in outputs else set()
+    return {"SEG", "PM" if "FrameOfReferenceUID" in source else "SC"} | report
 
 
 def draw(answer: Answer, path: Path) -> None:
-    """Draw a result on the image that shows most of it, or the answer "nothing found" beside the image."""
+    """Draw a result on the image that shows most of it, or the image under the words "nothing found"."""
     sources = [dcmread(file) for file in answer.question.study.files]
     objects = {validate.kind(image): image for image in (dcmread(file) for file in answer.files)}
     panels = _panels(objects, sources)
@@ -117,8 +122,7 @@ def draw(answer: Answer, path: Path) -> None:
 
 def _panels(objects: Mapping[str, Dataset], sources: Sequence[Dataset]) -> list[overlay.Panel]:
     if "SEG" not in objects:
-        middle = overlay.fit(overlay.greyscale(sources[len(sources) // 2]))
-        return [overlay.Panel(middle, "image"), *_capture(objects)]
+        return [overlay.Panel(overlay.fit(overlay.greyscale(sources[len(sources) // 2])), "image")]
     source = sources[placement.largest(objects["SEG"], sources)]
     mask = placement.on_source(objects["SEG"], source) > 0.5
     image = overlay.greyscale(source)
@@ -134,13 +138,6 @@ def _uncertain_half(capture: Dataset) -> overlay.Panel:
     pixels = overlay.greyscale(capture)
     half = overlay.fit(pixels[:, pixels.shape[1] // 2 :])
     return overlay.Panel(half, "uncertainty, from the Secondary Capture")
-
-
-def _capture(objects: Mapping[str, Dataset]) -> list[overlay.Panel]:
-    """Return the Secondary Capture as the archive shows it."""
-    if "SC" not in objects:
-        return []
-    return [overlay.Panel(overlay.fit(overlay.greyscale(objects["SC"])), "Secondary Capture in the archive")]
 
 
 def _headers(study: DemoStudy) -> list[Dataset]:

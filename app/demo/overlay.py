@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut
 
-from models.intensity import choose_window, display
+from models.intensity import Voi, choose_window, display
 
 Picture = npt.NDArray[np.uint8]
 
@@ -46,8 +46,9 @@ def greyscale(image: Dataset) -> Picture:
         return np.asarray(stored, dtype=np.uint8)
     values = np.asarray(apply_modality_lut(stored, image), dtype=np.float32)
     centre, width = image.get("WindowCenter"), image.get("WindowWidth")
-    voi = (float(centre), float(width)) if isinstance(centre, float) and isinstance(width, float) else None
-    shown = display(values, choose_window(values, str(image.Modality), voi=voi))
+    picture = str(image.Modality) in {"CR", "DX", "MG"}
+    own = Voi(centre, width).window if picture and isinstance(centre, float) and isinstance(width, float) else None
+    shown = display(values, choose_window(values, str(image.Modality), own=own))
     return 255 - shown if image.PhotometricInterpretation == "MONOCHROME1" else shown
 
 

@@ -11,16 +11,27 @@ import highdicom
 import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, ParametricMapStorage, SecondaryCaptureImageStorage, SegmentationStorage
+from pydicom.uid import (
+    UID,
+    Comprehensive3DSRStorage,
+    ParametricMapStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 
-KINDS = {SegmentationStorage: "SEG", ParametricMapStorage: "PM", SecondaryCaptureImageStorage: "SC"}
+KINDS = {
+    SegmentationStorage: "SEG",
+    ParametricMapStorage: "PM",
+    SecondaryCaptureImageStorage: "SC",
+    Comprehensive3DSRStorage: "SR",
+}
 PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 STUDY = ("StudyInstanceUID", "StudyDate", "StudyTime", "AccessionNumber")
-DESCRIPTION = re.compile(r"AI (?P<task>\S+)( \[REVIEW\])? (?P<kind>SEG|PM|SC) - NOT FOR DIAGNOSTIC USE")
+DESCRIPTION = re.compile(r"AI (?P<task>\S+)( \[REVIEW\])? (?P<kind>SEG|PM|SC|SR) - NOT FOR DIAGNOSTIC USE")
 
 
 def kind(image: Dataset) -> str:
-    """Return SEG, PM or SC, or the SOP class itself when it is none of them."""
+    """Return SEG, PM, SC or SR, or the SOP class itself when it is none of them."""
     return KINDS.get(image.SOPClassUID, str(image.SOPClassUID))
 
 
@@ -67,6 +78,8 @@ def _identity(image: Dataset, source: Dataset) -> list[str]:
 
 def _references(image: Dataset, sources: Sequence[Dataset]) -> list[str]:
     known = {source.SOPInstanceUID for source in sources}
+    if kind(image) == "SR":
+        return [] if known <= _evidence(image) else ["it does not list its source images as evidence"]
     named = {
         reference.ReferencedSOPInstanceUID
         for series in image.get("ReferencedSeriesSequence", ())
@@ -75,6 +88,16 @@ def _references(image: Dataset, sources: Sequence[Dataset]) -> list[str]:
     if kind(image) != "SC" and not named:
         return ["it refers to no source image"]
     return ["it refers to images outside its series"] if not named <= known else []
+
+
+def _evidence(report: Dataset) -> set[str]:
+    """Return the instances that a report was made of."""
+    return {
+        instance.ReferencedSOPInstanceUID
+        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    }
 
 
 def _ascending_floats(image: Dataset) -> list[str]:

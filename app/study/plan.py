@@ -88,7 +88,7 @@ def _run(decision: PlannedRun) -> Run:
     state = RunState.REFUSED if refused else RunState.PLANNED
     code = decision.code if state is RunState.REFUSED else None
     reason = decision.reason if state is RunState.REFUSED else ""
-    return Run(decision.series_instance_uid, decision.task.name, digest, state, code, reason)
+    return Run(decision.series.key, decision.task.name, digest, state, code, reason)
 
 
 def _why_none(content: Folder, decisions: Sequence[PlannedRun]) -> str:

@@ -14,7 +14,10 @@ from models.errors import Code
 
 @dataclass(frozen=True)
 class Run:
-    """One task on one series of a generation. ``digest`` stands for the set of the series' instances."""
+    """One task on one series of a generation; ``digest`` stands for the set of the series' instances.
+
+    ``series`` is the Series Instance UID, with its phase where it is one of several volumes of the series.
+    """
 
     series: str
     task: str

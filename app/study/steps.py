@@ -59,10 +59,11 @@ class Outcome(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """One graph run: one task on one series of the instances in ``input_folder``.
+    """One graph run: one task on one series, or phase of one, of the instances in ``input_folder``.
 
     ``replaces`` is hh:mm of the generation whose result of this task is replaced, if any; ``results`` counts
-    the images of this generation that got a result from the task already.
+    the pictures of this generation that got a result from the task already, ``answered`` says whether it was
+    asked of any.
     """
 
     input_folder: Path
@@ -73,12 +74,22 @@ class Request:
     generation: int
     replaces: str | None
     results: int
+    answered: bool = False
 
 
 Graph = Callable[[Request], Outcome]
 """Runs the MONAI Deploy graph in this warm process; writes objects into ``output_folder``."""
 
-_TOLD = ("seconds", "images_found", "unwritten", "volume_ml", "area_mm2", "area_px", "uncertainty")
+_TOLD = (
+    "seconds",
+    "images_found",
+    "pictures",
+    "unwritten",
+    "volume_ml",
+    "area_mm2",
+    "area_px",
+    "uncertainty",
+)
 
 
 def _details(outcome: Outcome) -> dict[str, object]:
@@ -87,10 +98,10 @@ def _details(outcome: Outcome) -> dict[str, object]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _images(run: Run) -> int:
-    """Return how many images of a run have a result."""
-    found, unwritten = run.details.get("images_found", 0), run.details.get("unwritten", ())
-    return (found if isinstance(found, int) else 0) - (len(unwritten) if isinstance(unwritten, list) else 0)
+def _pictures(run: Run) -> int | None:
+    """Return how many pictures of a run have a result; None for a volume, and before it ran."""
+    found = run.details.get("pictures")
+    return found if isinstance(found, int) else None
 
 
 def _destinations(task: Task, kind: str) -> tuple[str, ...]:
@@ -217,6 +228,8 @@ class Steps:
         output = self._work(generation) / "output"
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
+        others = [_pictures(other) for other in self.results.runs(generation) if other.task == run.task]
+        pictures = [count for count in others if count is not None]
         request = Request(
             self._work(generation) / "input",
             output,
@@ -225,7 +238,8 @@ class Steps:
             generation.quiet_at,
             generation.number,
             self._replaced(generation, run),
-            sum(_images(other) for other in self.results.runs(generation) if other.task == run.task),
+            sum(pictures),
+            bool(pictures),
         )
         outcome = self._graph(request)
         published = publish(outcome.files, self._config.storage.outbox / generation.key)

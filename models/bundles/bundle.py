@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
@@ -17,8 +16,10 @@ from typing import Any
 
 import yaml
 
+from models.bundles.files import sha256_of
 from models.bundles.record import ModelRecord
 from models.contracts import DualEncoder, PromptableSegmenter
+from models.ensemble.record import EnsembleRecord, read_record
 from models.errors import Code, ModelError
 
 
@@ -27,7 +28,8 @@ class Bundle:
     """An opened bundle.
 
     ``digest`` is the SHA-256 of its description, which names every file by hash; ``tuned`` are the numbers of
-    the method that belong to these models, see :func:`models.presets.preset`.
+    the method that belong to these models, see :func:`models.presets.preset`; ``ensembles`` are asked in the
+    place of the method's own members, each for its own prompts alone.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Bundle:
     segmenter: PromptableSegmenter
     models: tuple[ModelRecord, ...]
     tuned: Mapping[str, Any] = field(default_factory=dict)
+    ensembles: tuple[EnsembleRecord, ...] = ()
 
 
 def embedded() -> tuple[str, ...]:
@@ -79,22 +82,6 @@ def describe(folder: Path) -> dict[str, Any]:
     if not isinstance(description, dict) or "files" not in description:
         raise ModelError(Code.BUNDLE_INVALID, f"{folder / 'bundle.yaml'}: no `files` in it")
     return description
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, computed once while it stays as it is."""
-    status = path.stat()
-    return _sha256(path, status.st_size, status.st_mtime_ns)
-
-
-@cache
-def _sha256(path: Path, size: int, modified: int) -> str:
-    del size, modified  # part of the key: a changed file is hashed again
-    digest = hashlib.sha256()
-    with path.open("rb") as opened:
-        while chunk := opened.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def locate(entry: dict[str, Any], folder: Path, models_dir: Path | None) -> Path:
@@ -145,7 +132,19 @@ def load_bundle(reference: str = "lite", models_dir: Path | None = None, device:
         segmenter=segmenter,
         models=tuple(_record(entry) for entry in description["files"].values() if "name" in entry),
         tuned=description.get("settings", {}),
+        ensembles=tuple(_ensemble(folder, entry) for entry in description.get("ensembles", ())),
     )
+
+
+def _ensemble(folder: Path, entry: Mapping[str, Any]) -> EnsembleRecord:
+    record = read_record(folder / entry["path"])
+    if record.digest != entry["sha256"]:
+        raise ModelError(
+            Code.MODEL_HASH_MISMATCH,
+            f"{folder / entry['path']}: SHA-256 of its description is {record.digest}, expected "
+            f"{entry['sha256']}; the ensemble is refused, install it again",
+        )
+    return record
 
 
 def _record(entry: dict[str, Any]) -> ModelRecord:

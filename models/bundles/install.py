@@ -15,7 +15,8 @@ import yaml
 from safetensors.torch import save_file
 from torch import Tensor
 
-from models.bundles.bundle import load_bundle, sha256_of
+from models.bundles.bundle import load_bundle
+from models.bundles.files import sha256_of
 from models.bundles.known import KNOWN, Known, Origin, PublishedModel, combinations
 from models.bundles.torchscript import is_torchscript, read_torchscript
 from models.errors import Code, ConfigError, ModelError

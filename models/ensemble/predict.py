@@ -22,8 +22,11 @@ from models.errors import Code, ModelError
 from models.placement import Box
 from models.uncertainty import FloatArray, RunningAgreement, change_of_entropy
 
-MIRRORED = ((2,), (3,), (2, 3))
+MIRRORED: tuple[tuple[int, ...], ...] = ((2,), (3,), (2, 3))
 """The axes of (N, C, h, w) along which nnU-Net mirrors a 2-D image at test time."""
+
+UPRIGHT: tuple[tuple[int, ...], ...] = ((3,),)
+"""The same of members that learnt from upright images: left and right alone."""
 
 PRECISION = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -40,6 +43,8 @@ class InferenceSettings:
         Rows and columns of a network pass: nnU-Net's patch size.
     mirror
         nnU-Net's test time mirroring over both axes, four passes.
+    upright
+        Whether ``mirror`` means left and right alone, two passes.
     step
         nnU-Net's step between tiles as a share of the tile.
     precision
@@ -56,6 +61,7 @@ class InferenceSettings:
 
     tile: Size
     mirror: bool = True
+    upright: bool = False
     step: float = 0.5
     precision: Literal["fp32", "bf16"] = "fp32"
     batch: int = 1
@@ -232,15 +238,16 @@ def _tiles(
     for start in range(0, len(tiles), settings.batch):
         chunk = tiles[start : start + settings.batch]
         images = torch.stack([vote.pixels[:, *place] for vote, place in chunk])
-        for (vote, place), logits in zip(chunk, _mirrored(network, images, settings.mirror), strict=True):
+        for (vote, place), logits in zip(chunk, _mirrored(network, images, settings), strict=True):
             yield vote, place, logits
 
 
-def _mirrored(network: SwappedNetwork, images: Tensor, mirror: bool) -> Tensor:
+def _mirrored(network: SwappedNetwork, images: Tensor, settings: InferenceSettings) -> Tensor:
     """Return the mean logits (N, classes, h, w) over nnU-Net's mirrorings, on the CPU."""
     total = network(images)
-    if not mirror:
+    if not settings.mirror:
         return total.cpu()
-    for axes in MIRRORED:
+    ways = UPRIGHT if settings.upright else MIRRORED
+    for axes in ways:
         total += network(images.flip(axes)).flip(axes)
-    return (total / (1 + len(MIRRORED))).cpu()
+    return (total / (1 + len(ways))).cpu()

@@ -60,7 +60,7 @@ class Answer:
         return self.stages.sam
 
 
-def ask(method: "Method", image: Image, text: "Tensor", seed: int) -> Answer:
+def ask(method: "Method", image: Image, text: "Tensor", seed: int, prompts: Sequence[str] = ()) -> Answer:
     """Run the method on one image.
 
     Parameters
@@ -73,6 +73,8 @@ def ask(method: "Method", image: Image, text: "Tensor", seed: int) -> Answer:
         (D,) the unit text embedding of what is asked.
     seed
         Seed of everything random.
+    prompts
+        The wordings behind ``text``: an ensemble that was trained for them votes in the members' place.
 
     Raises
     ------
@@ -82,7 +84,8 @@ def ask(method: "Method", image: Image, text: "Tensor", seed: int) -> Answer:
     saliency = method.saliency(image, text, seed)
     coarse = method.coarse(image, saliency)
     members = method.refine(image, coarse, seed)
-    vote = method.vote(members)
+    ensemble = method.ensemble_for(prompts)
+    vote = method.vote(members) if ensemble is None else method.vote_by(ensemble, [image], [members])[0]
     nothing = np.zeros(image.shape[:2], dtype=np.bool_)
     soft = saliency.on_pixels(None) if len(saliency.maps) else nothing.astype(np.float32)
     found = vote.status is None

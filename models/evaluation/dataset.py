@@ -124,7 +124,7 @@ def open_dataset(folder: Path) -> Dataset:
         DATASET-INVALID or PIXELS-UNDECODABLE, naming the file: no image, an image of another format, a mask
         that is missing, unreadable or of another size, a CSV file without its columns or its names.
     """
-    images = _images(folder / "images")
+    images = images_in(folder / "images")
     prompts = read_column(folder / "prompts.csv", "prompt")
     patients = read_column(folder / "groups.csv", "patient")
     subtypes = read_column(folder / "subtypes.csv", "subtype")
@@ -168,7 +168,8 @@ def assemble(folder: Path, items: Iterable[Item]) -> Dataset:
     return Dataset(folder, ordered, has_prompts=False)
 
 
-def _images(folder: Path) -> list[Path]:
+def images_in(folder: Path) -> list[Path]:
+    """Return the PNG images of a folder by name. DatasetError (DATASET-INVALID): none, or another format."""
     files = sorted(path for path in folder.glob("*") if path.is_file() and not path.name.startswith("."))
     for path in files:
         if path.suffix.lower() in _OTHER_FORMATS:

@@ -24,12 +24,14 @@ Prompts = tuple[str, ...]
 class Asked:
     """One image as it is asked about.
 
-    ``image`` (H, W, 3) uint8, ``text`` (D,) the unit embedding of the prompt, ``seed`` of everything random,
+    ``image`` (H, W, 3) uint8, ``prompts`` the wordings of one thing, ``text`` (D,) their unit
+    embedding, ``seed`` of everything random,
     ``truth`` (H, W) for those baselines that declare to use it and for nobody else.
     """
 
     name: str
     image: Image
+    prompts: Prompts
     text: "Tensor"
     seed: int
     truth: Mask
@@ -44,7 +46,7 @@ Asking = Callable[["Method", Asked], Answer]
 
 def ask_method(method: "Method", asked: Asked) -> Answer:
     """Return the whole method's answer."""
-    return ask(method, asked.image, asked.text, asked.seed)
+    return ask(method, asked.image, asked.text, asked.seed, asked.prompts)
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def _score(
     reason = None
     try:
         image = item.pixels()
-        asked = Asked(item.name, image, text, image_seed(image, prompts, base_seed), truth)
+        asked = Asked(item.name, image, prompts, text, image_seed(image, prompts, base_seed), truth)
         answer = asking(method, asked)
     except TextsegError as error:
         if isinstance(error, ConfigError) or error.code in FOR_EVERY_IMAGE:

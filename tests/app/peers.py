@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 import yaml
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, UltrasoundImageStorage, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+    UltrasoundImageStorage,
+    generate_uid,
+)
 from pynetdicom import AE, DEFAULT_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 from pynetdicom.association import Association
 
@@ -89,7 +95,7 @@ def ultrasound(
 def association(config: Config, calling: str = CALLING, called: str | None = None) -> Iterator[Association]:
     """Open an association with the listener for the images of this module."""
     entity = AE(ae_title=calling)
-    for sop_class in (UltrasoundImageStorage, MRImageStorage):
+    for sop_class in (UltrasoundImageStorage, MRImageStorage, CTImageStorage):
         entity.add_requested_context(sop_class, ExplicitVRLittleEndian)
     entity.add_requested_context("1.2.840.10008.1.1")
     listener = config.listener

@@ -77,6 +77,16 @@ def test_relative_paths_are_relative_to_the_file_that_states_them(tmp_path: Path
     assert config.models.directory == (tmp_path / "weights").resolve()
 
 
+def packaged_task() -> dict[str, object]:
+    task = yaml.safe_load(PACKAGED.read_text(encoding="utf-8"))["tasks"][0]
+    assert isinstance(task, dict)
+    return task
+
+
+def site_task(**changes: object) -> str:
+    return str(yaml.safe_dump({"tasks": [packaged_task() | changes]}))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -88,6 +98,18 @@ def test_relative_paths_are_relative_to_the_file_that_states_them(tmp_path: Path
         ("listener: {port: 70000}\n", ["listener.port", "65535"]),
         ("storage: {reserve: 12}\n", ["storage.reserve", "500 MB"]),
         ("tasks:\n  - name: x\n", ["site.yaml:2", "tasks[0].targets", "missing"]),
+        (site_task(when={"tags": {"SliceThicknes": {"max": 3}}}), ["'SliceThicknes' is no keyword"]),
+        (site_task(when={"tags": {"ImageType": "("}}), ["when.tags.ImageType", "not a regular expression"]),
+        (site_task(when={"tags": {"SliceThickness": {"min": 3, "max": 1}}}), ["min 3.0 is above max 1.0"]),
+        (
+            site_task(when={"orientation": "oblique"}),
+            ["when.orientation", "'axial', 'coronal' or 'sagittal'"],
+        ),
+        (site_task(when={"best": ["nicest"]}), ["when.best[0]", "'most-images'"]),
+        (site_task(window="lungs"), ["tasks[0].window", "'lung'"]),
+        (site_task(window={"centre": 40, "width": 0}), ["window", "greater than 0"]),
+        (site_task(window={"centre": 40}), ["window", "width", "is missing"]),
+        (site_task(window={"percentiles": [99, 1]}), ["window", "percentile 99 is not below 1"]),
         ("- a\n- b\n", ["site.yaml", "sections"]),
         ("listener: [\n", ["site.yaml", "is not YAML"]),
     ],
@@ -100,12 +122,6 @@ def test_error_names_file_line_key_and_remedy(tmp_path: Path, text: str, expecte
 
 def test_missing_site_file_is_a_configuration_error(tmp_path: Path) -> None:
     assert "cannot be read" in refused(tmp_path / "absent.yaml")
-
-
-def packaged_task() -> dict[str, object]:
-    task = yaml.safe_load(PACKAGED.read_text(encoding="utf-8"))["tasks"][0]
-    assert isinstance(task, dict)
-    return task
 
 
 def test_destination_must_be_a_listed_ae(tmp_path: Path) -> None:
@@ -145,3 +161,15 @@ def test_task_is_found_by_name_and_its_absence_is_explained() -> None:
     assert config.task("liver").name == "liver"
     with pytest.raises(ConfigError, match="there is no task 'spleen'; the configuration has: breast-mass"):
         config.task("spleen")
+
+
+def test_rules_and_windows_of_a_task_survive_the_effective_configuration(tmp_path: Path) -> None:
+    when = {
+        "tags": {"SliceThickness": {"max": 3}, "ConvolutionKernel": "^B[23]"},
+        "not_tags": {"ImageType": "LOCALIZER"},
+        "orientation": "axial",
+        "best": ["thinnest-slices"],
+    }
+    for window in ("lung", {"centre": 50, "width": 350}, {"percentiles": [1, 99]}):
+        config = load_config(site=site(tmp_path, site_task(when=when, window=window)))
+        assert load_config(site=site(tmp_path, effective(config))) == config

@@ -10,7 +10,7 @@ from app.config import load_config
 from app.run import run
 from models.errors import Code, ConfigError, PromptError
 from tests.app.toy_bundle import toy_bundle
-from tests.operators.synthetic import ROOT, radiograph, ultrasound, volume
+from tests.operators.synthetic import ROOT, phantom, radiograph, ultrasound, volume
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +50,31 @@ def test_every_series_that_passes_is_done_and_listed_with_files_and_seconds(tmp_
         }
     ]
     assert content["exit_code"] == 0
+
+
+def test_each_phase_of_a_series_has_results_of_its_own(tmp_path, config):
+    for number in (1, 2):
+
+        def edit(image, index, number=number):
+            image.AcquisitionNumber = number
+            image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = f"{ROOT}.2.{number}.{index}"
+
+        volume(tmp_path / "in" / str(number), edit=edit)
+    assert run(tmp_path / "in", tmp_path / "out", None, "bright", config) == 0
+    one, other = report(tmp_path / "out")["series"]
+    assert [one["phase"], other["phase"]] == ["AcquisitionNumber=1", "AcquisitionNumber=2"]
+    assert one["series_instance_uid"] == other["series_instance_uid"] == f"{ROOT}.2"
+    assert one["images"] == other["images"] == 6
+    assert len(one["files"]) == len(other["files"]) == 2
+    assert not set(one["files"]) & set(other["files"])
+
+
+def test_a_volume_takes_no_results_from_the_pictures_of_its_study(tmp_path, config):
+    volume(tmp_path / "in" / "ct", phantom(12))
+    ultrasound(tmp_path / "in" / "us.dcm")
+    assert run(tmp_path / "in", tmp_path / "out", None, "bright", config) == 0
+    files = {entry["modality"]: len(entry["files"]) for entry in report(tmp_path / "out")["series"]}
+    assert files == {"CT": 2, "US": 2}
 
 
 def test_a_single_file_is_an_input(tmp_path, config):

@@ -6,14 +6,18 @@ from datetime import UTC, datetime
 
 import pydicom
 import pytest
+from highdicom.sr import srread
+from pydicom.sr.codedict import codes
 
-from app.application import NOTHING, RunContext, run_task
-from models.errors import Code, PromptError
+from app.application import RunContext, run_task
+from models.errors import Code, ModelError, PromptError
 from models.method import Method
-from operators.findings import LAST_FIRST
 from operators.identifiers import is_own_uid
-from operators.task import prompt_task
+from operators.measurement_groups import RESULT
+from operators.quantity import ENTROPY
+from operators.task import Destination, prompt_task
 from tests.app.toy_bundle import toy_bundle
+from tests.models.ensemble.folder import ensemble
 from tests.operators.results import ANATOMY, LIVER, task
 from tests.operators.synthetic import ROOT, enhanced, phantom, radiograph, ultrasound, volume
 
@@ -37,7 +41,9 @@ def test_a_volume_gets_a_segmentation_and_a_map(tmp_path, context):
     assert sorted(kinds(outcome)) == ["OT", "SEG"] or sorted(kinds(outcome)) == ["CT", "SEG"]
     assert outcome.volume_ml > 0
     assert 0 <= outcome.uncertainty <= 1
-    assert {"load", "select", "volume", "saliency", "coarse", "sam", "vote", "write"} == set(outcome.seconds)
+    assert {"load", "select", "volume", "saliency", "coarse", "sam", "ensemble", "vote", "write"} == set(
+        outcome.seconds
+    )
     seg = pydicom.dcmread(next(file for file in outcome.files if "-seg-" in file.name))
     planes = {
         tuple(frame.PlanePositionSequence[0].ImagePositionPatient)
@@ -48,6 +54,50 @@ def test_a_volume_gets_a_segmentation_and_a_map(tmp_path, context):
     assert all(is_own_uid(uid) for uid in outcome.sop_instance_uids)
 
 
+@pytest.fixture
+def with_ensemble(context, tmp_path):
+    bundle = replace(context.method.bundle, ensembles=(ensemble(tmp_path / "ensemble"),))
+    return replace(context, method=Method(bundle))
+
+
+def test_the_checkpoints_of_an_ensemble_vote_on_the_prompt_that_they_were_trained_for(
+    tmp_path, with_ensemble
+):
+    volume(tmp_path / "in")
+    outcome = run_task(tmp_path / "in", tmp_path / "out", CT, BRIGHT, with_ensemble)
+    assert outcome.status in ("found", "nothing-found")
+    objects = [pydicom.dcmread(file) for file in outcome.files]
+    assert all("3 checkpoints of ensemble brights 1.0.0" in one.to_json() for one in objects)
+
+
+def test_off_and_other_prompts_take_the_methods_own_way_and_the_object_says_so(
+    tmp_path, with_ensemble, context
+):
+    volume(tmp_path / "in")
+    off = BRIGHT.model_copy(update={"ensemble": False})
+    outcome = run_task(tmp_path / "in", tmp_path / "out", CT, off, with_ensemble)
+    plain = run_task(tmp_path / "in", tmp_path / "plain", CT, off, context)
+    assert outcome.images_found == plain.images_found > 0
+    assert all("4 paths of the method" in pydicom.dcmread(file).to_json() for file in outcome.files)
+
+
+def test_an_ensemble_invents_nothing_where_the_prompt_is_absent(tmp_path, with_ensemble):
+    volume(tmp_path / "in")
+    outcome = run_task(
+        tmp_path / "in", tmp_path / "out", CT, prompt_task("sitting on a chair"), with_ensemble
+    )
+    assert (outcome.status, outcome.code) == ("nothing-found", Code.TARGET_ABSENT)
+
+
+def test_an_ensemble_that_lost_a_member_fails_and_does_not_vote_with_the_rest(tmp_path, with_ensemble):
+    volume(tmp_path / "in")
+    with_ensemble.method.bundle.ensembles[0].members[0].path.unlink()
+    with pytest.raises(ModelError) as error:
+        run_task(tmp_path / "in", tmp_path / "out", CT, BRIGHT, with_ensemble)
+    assert error.value.code is Code.MODEL_MISSING
+    assert not list((tmp_path / "out").glob("*.dcm"))
+
+
 def test_slices_without_the_target_stay_empty(tmp_path, context):
     values = phantom()
     values[3:] = -900
@@ -56,18 +106,78 @@ def test_slices_without_the_target_stay_empty(tmp_path, context):
     assert outcome.images_found == 2
 
 
-def test_nothing_found_leaves_one_small_note_and_no_segmentation(tmp_path, context):
+def nothing(**changes):
+    return prompt_task("sitting on a chair").model_copy(update=changes)
+
+
+ALL_KINDS = ("seg", "pm", "sc", "sr", "ko")
+
+
+def test_nothing_found_leaves_one_report_and_no_segmentation(tmp_path, context):
     volume(tmp_path / "in")
-    outcome = run_task(tmp_path / "in", tmp_path / "out", CT, prompt_task("sitting on a chair"), context)
+    asked = nothing(outputs=ALL_KINDS)
+    outcome = run_task(tmp_path / "in", tmp_path / "out", CT, asked, context)
     assert (outcome.status, outcome.code) == ("nothing-found", Code.TARGET_ABSENT)
-    assert kinds(outcome) == ["OT"]
-    note = pydicom.dcmread(outcome.files[0])
-    assert note.SOPClassUID == pydicom.uid.SecondaryCaptureImageStorage
-    assert "sitting on a chair" in note.ImageComments
+    assert kinds(outcome) == ["SR"]
+    (group,) = srread(outcome.files[0]).content.get_image_measurement_groups()
+    (answer,) = group.get_qualitative_evaluations(RESULT)
+    assert answer.value.value == "NOTHING-FOUND"
+    assert "sitting on a chair" in [getattr(item, "TextValue", "") for item in group[0].ContentSequence]
 
 
-def test_every_code_of_a_stack_without_a_finding_is_explained_to_people():
-    assert set(NOTHING) == {Code.TARGET_ABSENT, *LAST_FIRST}
+@pytest.mark.parametrize(
+    ("accepts", "kind"),
+    [((), "SR"), ((("SEG", "SR"), ("SR",)), "SR"), ((("SEG", "SR"), ("SEG", "SC")), "OT")],
+    ids=["no destination", "all take reports", "one does not"],
+)
+def test_nothing_found_is_a_secondary_capture_where_a_destination_takes_no_report(
+    tmp_path, context, accepts, kind
+):
+    volume(tmp_path / "in")
+    asked = nothing(destinations=tuple(Destination(ae="A", accepts=kinds) for kinds in accepts))
+    outcome = run_task(tmp_path / "in", tmp_path / "out", CT, asked, context)
+    assert kinds(outcome) == [kind]
+
+
+def test_the_report_refers_to_what_the_same_run_wrote(tmp_path, context):
+    volume(tmp_path / "in")
+    asked = BRIGHT.model_copy(update={"outputs": ("seg", "pm", "sr")})
+    outcome = run_task(tmp_path / "in", tmp_path / "out", CT, asked, context)
+    written = {file.name.split("-")[-2]: pydicom.dcmread(file) for file in outcome.files}
+    report = srread(next(file for file in outcome.files if "-sr-" in file.name))
+    (group,) = report.content.get_volumetric_roi_measurement_groups()
+    assert group.referenced_segment.referenced_sop_instance_uid == written["seg"].SOPInstanceUID
+    assert group.tracking_uid == written["seg"].SegmentSequence[0].TrackingUID
+    volumes = group.get_measurements(codes.SCT.Volume)
+    assert volumes[0].value == pytest.approx(outcome.volume_ml, abs=1e-3)
+    (mean,) = group.get_measurements(ENTROPY.concept)
+    assert mean.value == pytest.approx(outcome.uncertainty, abs=1e-4)
+    assert mean.referenced_images[0].referenced_sop_instance_uid == written["pm"].SOPInstanceUID
+
+
+def test_a_loop_gets_one_report_on_its_results_and_key_images_among_them(tmp_path, context):
+    ultrasound(tmp_path / "in" / "x.dcm", frames=5)
+    asked = BRIGHT.model_copy(update={"outputs": ("seg", "sr", "ko"), "max_results_per_study": 3})
+    outcome = run_task(tmp_path / "in", tmp_path / "out", US, asked, context)
+    assert sorted(kinds(outcome)) == ["KO", "SEG", "SEG", "SEG", "SR"]
+    report = srread(next(file for file in outcome.files if "-sr-" in file.name))
+    groups = report.content.get_planar_roi_measurement_groups()
+    assert len({group.tracking_uid for group in groups}) == 3
+    selection = pydicom.dcmread(next(file for file in outcome.files if "-ko-" in file.name))
+    frames = [
+        item.ReferencedSOPSequence[0].ReferencedFrameNumber
+        for item in selection.ContentSequence
+        if "ReferencedSOPSequence" in item
+    ]
+    assert frames
+    assert set(frames) <= {1, 2, 3}
+
+
+def test_pictures_beyond_the_limit_get_neither_report_nor_key_images(tmp_path, context):
+    ultrasound(tmp_path / "in" / "x.dcm", frames=2)
+    asked = BRIGHT.model_copy(update={"outputs": ALL_KINDS, "max_results_per_study": 3})
+    outcome = run_task(tmp_path / "in", tmp_path / "out", US, asked, replace(context, results=3))
+    assert (outcome.status, outcome.images_found, outcome.files) == ("found", 2, ())
 
 
 def test_a_picture_gets_a_segmentation_and_a_picture(tmp_path, context):

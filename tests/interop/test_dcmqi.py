@@ -1,5 +1,6 @@
 """dcmqi, an independent reader, puts every voxel of our objects at the same place in the body."""
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -8,16 +9,20 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from operators.parametric_map import entropy_map
+from operators.parametric_map import entropy_map, parametric_map
+from operators.quantity import ENTROPY
 from operators.segmentation import volume_segmentation
 from operators.stack import build_stack
 from operators.study import read_folder
+from tests.interop.objects import QUANTITIES, stack_of
+from tests.operators.arrangements import EVERY_WAY, arranged, found_everywhere, points, valued_points
 from tests.operators.results import asymmetric, mask_volume, points_of, provenance
 from tests.operators.synthetic import enhanced, volume
 
 BIN = Path(sys.executable).parent
 
-pytestmark = pytest.mark.skipif(not (BIN / "segimage2itkimage").exists(), reason="dcmqi is not installed")
+needs_dcmqi = pytest.mark.skipif(not (BIN / "segimage2itkimage").exists(), reason="dcmqi is not installed")
+pytestmark = needs_dcmqi
 
 LAYOUTS = {
     "axial": {},
@@ -37,11 +42,15 @@ def stack(request, tmp_path):
     return build_stack(series)
 
 
-def read_by_dcmqi(tool, result, folder):
-    """Return the voxels (slices, rows, columns) that the tool reads, and their affine to LPS millimetres."""
-    path, out = folder / "result.dcm", folder / "out"
-    out.mkdir()
+def saved(result, folder):
+    path = folder / "result.dcm"
     result.save_as(path, enforce_file_format=True)
+    return path
+
+
+def read_by_dcmqi(tool, path, out):
+    """Return the voxels (slices, rows, columns) that the tool reads, and their affine to LPS millimetres."""
+    out.mkdir(parents=True)
     command = [
         BIN / tool,
         "--inputDICOM",
@@ -63,17 +72,45 @@ def read_by_dcmqi(tool, result, folder):
     return SimpleITK.GetArrayFromImage(image), affine
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("axes", "turn"), EVERY_WAY, ids=itertools.count())
+def test_results_of_every_arrangement_lie_on_the_same_points_of_the_body(axes, turn, tmp_path):
+    arranged(tmp_path / "in", axes, turn)
+    (series,) = read_folder(tmp_path / "in").series
+    stack = build_stack(series)
+    truth, findings = points(turn), found_everywhere(stack)
+    seg = volume_segmentation(stack, findings, provenance())
+    assert set(
+        valued_points(*read_by_dcmqi("segimage2itkimage", saved(seg, tmp_path), tmp_path / "seg"))
+    ) == set(truth)
+    pm = entropy_map(stack, findings, provenance())
+    entropy = {place: value / 1000 for place, value in truth.items()}
+    assert valued_points(
+        *read_by_dcmqi("paramap2itkimage", saved(pm, tmp_path), tmp_path / "pm")
+    ) == pytest.approx(entropy)
+
+
 def test_a_segmentation_is_the_same_set_of_points(stack, tmp_path):
     findings = asymmetric(stack)
-    voxels, affine = read_by_dcmqi(
-        "segimage2itkimage", volume_segmentation(stack, findings, provenance()), tmp_path
-    )
+    result = saved(volume_segmentation(stack, findings, provenance()), tmp_path)
+    voxels, affine = read_by_dcmqi("segimage2itkimage", result, tmp_path / "out")
     assert points_of(voxels > 0, affine) == points_of(mask_volume(stack, findings), stack.grid.affine)
 
 
 def test_a_parametric_map_has_the_same_values_at_the_same_points(stack, tmp_path):
+    _same_values(stack, ENTROPY, tmp_path)
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES, ids=lambda quantity: quantity.label)
+def test_every_quantity_is_read(quantity, tmp_path):
+    _same_values(stack_of("MR", tmp_path / "in"), quantity, tmp_path)
+
+
+def _same_values(stack, quantity, folder):
     findings = asymmetric(stack)
-    voxels, affine = read_by_dcmqi("paramap2itkimage", entropy_map(stack, findings, provenance()), tmp_path)
+    maps = [plane.entropy_map for plane in findings.planes]
+    result = saved(parametric_map(stack, quantity, maps, provenance()), folder)
+    voxels, affine = read_by_dcmqi("paramap2itkimage", result, folder / "out")
     whole = np.zeros(stack.grid.shape, dtype=np.float32)
     for finding in findings.planes:
         whole[finding.plane] = finding.full_entropy(*stack.grid.shape[1:])

@@ -84,7 +84,10 @@ def volume(
     spacing: tuple[float, float, float] = (2.5, 0.8, 1.2),
     edit: Edit = unchanged,
 ) -> list[Path]:
-    """Write one file per slice along row x column; ``spacing`` is (slices, rows, columns) in mm."""
+    """Write one file per slice along row x column; ``spacing`` is (slices, rows, columns) in mm.
+
+    A negative distance between slices writes files that descend along the slice normal.
+    """
     stored = phantom() if values is None else values
     normal = np.cross(row, column)
     paths = []
@@ -93,9 +96,9 @@ def volume(
         image = header(modality, sop_class, series, index + 1, pixels)
         image.FrameOfReferenceUID, image.PositionReferenceIndicator = f"{ROOT}.3", ""
         image.ImagePositionPatient = [float(x) for x in np.round(origin + index * spacing[0] * normal, 6)]
-        image.ImageOrientationPatient = [float(x) for x in (*row, *column)]
+        image.ImageOrientationPatient = [float(x) for x in np.round((*row, *column), 9)]
         image.PixelSpacing = list(spacing[1:])
-        image.SliceThickness = spacing[0]
+        image.SliceThickness = abs(spacing[0])
         image.RescaleSlope, image.RescaleIntercept = 1, 0
         edit(image, index)
         paths.append(save(image, folder / f"slice{index:03d}.dcm"))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.errors import Code
-from operators.findings import LAST_FIRST, Findings, crop_finding, without_isolated_findings
+from operators.findings import LAST_FIRST, REASONS, Findings, crop_finding, without_isolated_findings
 
 ENDS = (Code.TARGET_ABSENT, *LAST_FIRST)
 
@@ -21,6 +21,10 @@ def test_a_code_of_a_later_stage_says_more_than_an_absent_target(code: Code) -> 
 
 def test_a_mask_that_stayed_empty_says_more_than_a_choice_that_was_not_made() -> None:
     assert Findings((), ((Code.MARGIN_LOW, 2), (Code.NO_MASK, 1))).code is Code.NO_MASK
+
+
+def test_every_code_of_a_stack_without_a_finding_is_explained_to_people() -> None:
+    assert set(REASONS) == set(ENDS)
 
 
 def stack(*targets: np.ndarray) -> Findings:

@@ -1,6 +1,5 @@
 """The geometry gate: regular grids land on the same points in the body, all else is refused by name."""
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,7 @@ from models.errors import Code, GeometryError
 from operators.geometry import build_grid
 from operators.instance import Instance
 from operators.slices import Slice
-
-SIGNED_AXES = [
-    np.array([signs[i] * np.eye(3)[axes[i]] for i in range(3)])
-    for axes in itertools.permutations(range(3))
-    for signs in itertools.product((1, -1), repeat=3)
-]
-"""All 48 ways to lay rows, columns and slices along the axes of the body, mirrored ones among them."""
+from tests.operators.arrangements import SIGNED_AXES
 
 
 def plane(
@@ -117,7 +110,8 @@ def test_a_duplicate_and_a_hole_are_both_named_with_their_files():
     error = faults_of(stack([0, 2, 2, 4, 8, 10]))
     assert error.code is Code.GEOMETRY_DUPLICATE_POSITION
     assert "2.dcm and 3.dcm" in error.message
-    assert "Missing slices: 1 at a slice distance of 2.00 mm (1 between 4.dcm and 5.dcm)" in error.message
+    assert "Missing slices: 1 at a slice distance of 2.00 mm" in error.message
+    assert "1 between 4.dcm and 5.dcm (InstanceNumber 4 and 5, at 4.00 and 8.00 mm)" in error.message
 
 
 def test_holes_everywhere_are_found_by_the_instance_numbers():
@@ -184,3 +178,84 @@ def test_a_slice_that_does_not_say_where_it_lies_is_refused(position, row, colum
     error = faults_of([*stack([2, 4]), plane(position, row, column, number=7, name="lost.dcm")])
     assert error.code is Code.GEOMETRY_NO_POSITION
     assert "lost.dcm" in error.message
+
+
+def edited(one, **elements):
+    """A slice with other elements in its header."""
+    for keyword, value in elements.items():
+        setattr(one.instance.header, keyword, value)
+    return one
+
+
+def test_every_fault_of_a_series_is_named_with_its_code_and_its_remedy():
+    scout = plane((0, 0, 0), (0, 1, 0), (0, 0, -1), number=9, name="scout.dcm")
+    lost = plane(None, (1, 0, 0), (0, 1, 0), number=10, name="lost.dcm")
+    other_frame = plane(
+        (0, 0, 12), (1, 0, 0), (0, 1, 0), number=7, name="frame.dcm", frame_of_reference="1.9"
+    )
+    larger = plane((0, 0, 14), (1, 0, 0), (0, 1, 0), number=8, name="large.dcm", size=(8, 5))
+    error = faults_of([*stack([0, 2, 2, 4, 8, 10]), other_frame, larger, scout, lost])
+    others = {
+        Code.GEOMETRY_MIXED_ORIENTATION: "scout.dcm (InstanceNumber 9)",
+        Code.GEOMETRY_MIXED_FRAME_OF_REFERENCE: "frame.dcm (InstanceNumber 7)",
+        Code.GEOMETRY_MIXED_SIZE: "large.dcm (InstanceNumber 8)",
+        Code.GEOMETRY_DUPLICATE_POSITION: "2.dcm and 3.dcm (InstanceNumber 2 and 3, at 2.00 and 2.00 mm)",
+        Code.GEOMETRY_MISSING_SLICE: "1 between 4.dcm and 5.dcm (InstanceNumber 4 and 5, at 4.00 and 8.00",
+    }
+    assert error.code is Code.GEOMETRY_NO_POSITION
+    assert "lost.dcm" in error.message
+    for code, names in others.items():
+        assert names in error.message.split(f" Also {code}: ")[1].split(" Also ")[0]
+    for remedy in ("Send the missing slices.", "Send each matrix as a series of its own."):
+        assert error.message.count(remedy) == 1
+
+
+def test_a_message_names_ten_slices_and_counts_the_rest():
+    error = faults_of(
+        [edited(one, ImageType=["DERIVED", "SECONDARY", "LOCALIZER"]) for one in stack(range(14))]
+    )
+    assert "10.dcm" in error.message
+    assert "11.dcm" not in error.message
+    assert "and 4 more" in error.message
+
+
+def test_a_ct_localizer_is_a_projection_and_no_slice():
+    scout = edited(stack([6.0])[0], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    error = faults_of([*stack([0, 2, 4]), scout])
+    assert error.code is Code.GEOMETRY_LOCALIZER
+    assert faults_of([scout]).code is Code.GEOMETRY_LOCALIZER
+
+
+def test_slices_that_almost_share_a_position_are_duplicates_and_no_narrow_grid():
+    error = faults_of(stack([0, 2, 2.04, 4, 6]))
+    assert error.code is Code.GEOMETRY_DUPLICATE_POSITION
+    assert "GEOMETRY-MISSING-SLICE" not in error.message
+
+
+def test_a_slice_that_was_shifted_in_its_plane_is_named_though_its_distances_are_right():
+    slices = [plane((3.0 * (k == 2), 0, 2 * k), (1, 0, 0), (0, 1, 0), number=k + 1) for k in range(5)]
+    error = faults_of(slices)
+    assert error.code is Code.GEOMETRY_UNEVEN_SPACING
+    assert "3.dcm (InstanceNumber 3) by 3.00 mm" in error.message
+    assert "2.dcm" not in error.message
+
+
+def test_a_slice_distance_that_creeps_adds_up_and_is_refused():
+    along = np.cumsum([0, *[2.0] * 20, *[2.19] * 20])
+    assert faults_of(stack(along)).code is Code.GEOMETRY_UNEVEN_SPACING
+
+
+@pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
+def test_a_slice_without_the_rescale_of_the_others_is_named(keyword):
+    slices = [edited(one, RescaleSlope=1.0, RescaleIntercept=-1024.0) for one in stack([0, 2, 4])]
+    delattr(slices[1].instance.header, keyword)
+    error = faults_of(slices)
+    assert error.code is Code.TAG_MISSING
+    assert "2.dcm" in error.message
+    assert "1.dcm" not in error.message
+
+
+def test_slices_that_differ_in_their_rescale_or_all_lack_it_are_a_grid():
+    own = [edited(one, RescaleSlope=1.0 + k, RescaleIntercept=0.0) for k, one in enumerate(stack([0, 2, 4]))]
+    assert build_grid(own).shape[0] == 3
+    assert build_grid(stack([0, 2, 4])).shape[0] == 3

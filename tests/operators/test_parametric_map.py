@@ -8,8 +8,9 @@ import pydicom
 import pytest
 
 from models.uncertainty import ENTROPY_FLOOR_BITS
-from operators.findings import crop_finding
-from operators.parametric_map import entropy_map
+from operators.findings import PlaneMap, crop_finding
+from operators.parametric_map import entropy_map, parametric_map
+from operators.quantity import ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY
 from operators.stack import build_stack
 from operators.study import read_folder
 from tests.operators.results import asymmetric, provenance
@@ -61,20 +62,25 @@ def test_frames_are_stored_ascending_along_the_slice_normal(tmp_path, layout):
         np.asarray(frame.PlanePositionSequence[0].ImagePositionPatient, float) @ normal for frame in frames
     ]
     assert np.all(np.diff(along) > 0)
-    assert [frame.FrameContentSequence[0].DimensionIndexValues for frame in frames] == [1, 2, 3]
+    assert [frame.FrameContentSequence[0].DimensionIndexValues for frame in frames] == [1, 2, 3, 4, 5, 6]
     first = findings.planes[0]
     assert read.pixel_array.dtype == np.float32
-    assert read.pixel_array[0].max() == first.entropy.max()
-    assert read.pixel_array[1].max() == 0
+    assert read.pixel_array[1].max() == first.entropy.max()
+    assert read.pixel_array[2].max() == 0
 
 
-def test_the_map_is_cropped_and_says_so(tmp_path):
+def test_the_map_covers_all_of_the_source_because_the_viewer_fills_the_source_volume_with_it(tmp_path):
     volume(tmp_path)
-    content = made(tmp_path)[2]
+    stack, findings, content = made(tmp_path)
     read = pydicom.dcmread(io.BytesIO(content))
-    assert (read.NumberOfFrames, read.Rows, read.Columns) == (3, 15, 22)
+    assert (read.NumberOfFrames, read.Rows, read.Columns) == stack.grid.shape
+    whole = np.zeros(stack.grid.shape, dtype=np.float32)
+    for finding in findings.planes:
+        whole[finding.plane] = finding.full_entropy(*stack.grid.shape[1:])
+    np.testing.assert_array_equal(read.pixel_array, whole)
+    for frame, plane in zip(read.PerFrameFunctionalGroupsSequence, stack.planes, strict=True):
+        assert tuple(frame.PlanePositionSequence[0].ImagePositionPatient) == plane.position
     description = read.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].DerivationDescription
-    assert "slices 2 to 4 of 6, rows 3 to 17 of 40, columns 5 to 26 of 48" in description
     assert f"below {ENTROPY_FLOOR_BITS} are 0" in description
 
 
@@ -82,7 +88,7 @@ def test_each_frame_names_the_slice_it_was_made_of(tmp_path):
     volume(tmp_path)
     stack, _, content = made(tmp_path)
     frames = pydicom.dcmread(io.BytesIO(content)).PerFrameFunctionalGroupsSequence
-    for frame, plane in zip(frames, stack.planes[1:4], strict=True):
+    for frame, plane in zip(frames, stack.planes, strict=True):
         source = frame.DerivationImageSequence[0].SourceImageSequence[0]
         assert source.ReferencedSOPInstanceUID == plane.instance.sop_instance_uid
         assert source.PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
@@ -95,7 +101,7 @@ def test_a_map_of_an_enhanced_source_names_its_frames(tmp_path):
     assert valued_points(grid.array, grid.affine) == pytest.approx(entropy_points(stack, findings))
     frame = read.PerFrameFunctionalGroupsSequence[0]
     source = frame.DerivationImageSequence[0].SourceImageSequence[0]
-    assert source.ReferencedFrameNumber == stack.planes[1].frame + 1
+    assert source.ReferencedFrameNumber == stack.planes[0].frame + 1
 
 
 def test_the_quantity_is_declared_as_a_private_code_in_bits(tmp_path):
@@ -110,6 +116,46 @@ def test_the_quantity_is_declared_as_a_private_code_in_bits(tmp_path):
     assert read.SharedFunctionalGroupsSequence[0].FrameAnatomySequence
     assert read.SeriesDescription == "AI liver PM - NOT FOR DIAGNOSTIC USE"
     assert read.ContentQualification == "RESEARCH"
+
+
+@pytest.mark.parametrize(
+    ("quantity", "scheme", "value"),
+    [
+        (ENTROPY, "99TEXTSEG", "ENTROPY"),
+        (MUTUAL_INFORMATION, "99TEXTSEG", "MUTUAL-INFO"),
+        (PROBABILITY, "DCM", "110854"),
+        (SALIENCY, "DCM", "130404"),
+    ],
+    ids=lambda quantity: getattr(quantity, "label", None),
+)
+def test_every_quantity_is_coded_labelled_and_declared(tmp_path, quantity, scheme, value):
+    volume(tmp_path)
+    (series,) = read_folder(tmp_path).series
+    stack = build_stack(series)
+    maps = [PlaneMap(plane, 3, 5, np.full((4, 6), 0.5, dtype=np.float32)) for plane in (1, 2)]
+    buffer = io.BytesIO()
+    parametric_map(stack, quantity, maps, provenance()).save_as(buffer, enforce_file_format=True)
+    read = hd.imread(io.BytesIO(buffer.getvalue()))
+    mapping = read.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
+    concept = mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0]
+    assert (concept.CodingSchemeDesignator, concept.CodeValue) == (scheme, value)
+    assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "1"
+    assert mapping.LUTLabel == read.ContentLabel == quantity.label
+    assert ("CodingSchemeIdentificationSequence" in read) == (scheme == "99TEXTSEG")
+    grid = read.get_volume()
+    expected = np.zeros(stack.grid.shape, dtype=np.float32)
+    expected[1:3, 3:7, 5:11] = 0.5
+    assert valued_points(grid.array, grid.affine) == valued_points(expected, stack.grid.affine)
+
+
+def test_maps_of_two_quantities_are_two_objects_in_two_series(tmp_path):
+    volume(tmp_path)
+    (series,) = read_folder(tmp_path).series
+    stack = build_stack(series)
+    maps = [PlaneMap(1, 3, 5, np.full((4, 6), 0.5, dtype=np.float32))]
+    made = [parametric_map(stack, quantity, maps, provenance()) for quantity in (ENTROPY, SALIENCY)]
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber"):
+        assert made[0][keyword].value != made[1][keyword].value
 
 
 def test_two_runs_give_the_same_bytes_and_a_new_generation_a_new_uid(tmp_path):

@@ -2,13 +2,16 @@
 
 import io
 import json
+from dataclasses import replace
 
 import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
 
-from operators.segmentation import picture_segmentation, volume_segmentation
+from operators.segmentation import label_map, picture_segmentation, volume_segmentation
 from operators.stack import build_stack
 from operators.study import read_folder
 from tests.operators.results import ANATOMY, LIVER, asymmetric, mask_volume, points_of, provenance, task
@@ -28,6 +31,14 @@ def encoded(result):
 
 def read_back(result):
     return hd.seg.segread(io.BytesIO(encoded(result)))
+
+
+def two_targets(**changes):
+    targets = [
+        {"segment": {"label": name, "category": ANATOMY, "type": LIVER}, "prompts": [name]}
+        for name in ("One", "Two")
+    ]
+    return task(targets=targets, **changes)
 
 
 OBLIQUE = {"row": (0.96, 0.28, 0.0), "column": (-0.28, 0.96, 0.0)}
@@ -82,17 +93,74 @@ def test_only_slices_with_a_voxel_have_frames_but_every_source_is_referenced(tmp
 def test_several_targets_are_segments_that_may_overlap(tmp_path):
     volume(tmp_path)
     stack = stack_of(tmp_path)
-    asked = task(
-        targets=[
-            {"segment": {"label": name, "category": ANATOMY, "type": LIVER}, "prompts": [name]}
-            for name in ("One", "Two")
-        ]
-    )
-    result = volume_segmentation(stack, asymmetric(stack, targets=2), provenance(asked))
+    result = volume_segmentation(stack, asymmetric(stack, targets=2), provenance(two_targets()))
     assert [segment.SegmentLabel for segment in result.SegmentSequence] == ["One", "Two"]
     assert result.SegmentsOverlap == "YES"
     parameters = _parameters(result)
     assert "may belong to several segments" in parameters["overlap"]
+
+
+LABEL_MAP = {"segmentation_type": "labelmap"}
+
+
+@pytest.mark.parametrize(
+    "make", [volume, lambda folder: enhanced(folder / "x.dcm")], ids=["CT", "Enhanced CT"]
+)
+def test_a_label_map_holds_the_same_voxels_compressed_without_a_background(tmp_path, make):
+    make(tmp_path)
+    stack = stack_of(tmp_path)
+    findings = asymmetric(stack, targets=2)
+    result = read_back(volume_segmentation(stack, findings, provenance(two_targets(**LABEL_MAP))))
+    assert result.SOPClassUID == "1.2.840.10008.5.1.4.1.1.66.7"
+    assert result.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.5"
+    assert [(item.SegmentNumber, item.SegmentLabel) for item in result.SegmentSequence] == [
+        (1, "One"), (2, "Two"),
+    ]  # fmt: skip
+    read = result.get_volume(combine_segments=True)
+    first = mask_volume(stack, findings)
+    either = np.zeros(stack.grid.shape, dtype=np.bool_)
+    for finding in findings.planes:
+        either[finding.plane] = finding.full_masks(*stack.grid.shape[1:]).any(axis=0)
+    assert points_of(read.array == 1, read.affine) == points_of(first, stack.grid.affine)
+    assert points_of(read.array == 2, read.affine) == points_of(either & ~first, stack.grid.affine)
+    assert result.SegmentsOverlap == "NO"
+    assert "belongs to the first" in _parameters(result)["overlap"]
+
+
+def test_a_label_map_of_a_picture_has_the_plane_that_viewers_need(tmp_path):
+    stack = stack_of(radiograph(tmp_path / "x.dcm"))
+    finding = asymmetric(stack, (0,)).planes[0]
+    result = read_back(picture_segmentation(stack, finding, provenance(task(**LABEL_MAP))))
+    assert result.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing == [0.2, 0.2]
+    shape = stack.planes[0].instance.rows, stack.planes[0].instance.columns
+    np.testing.assert_array_equal(np.squeeze(result.pixel_array), finding.full_masks(*shape)[0])
+
+
+def test_a_label_map_is_another_object_than_the_bits(tmp_path):
+    volume(tmp_path)
+    stack = stack_of(tmp_path)
+    findings = asymmetric(stack)
+    one, other = (
+        volume_segmentation(stack, findings, provenance(task(segmentation_type=kind)))
+        for kind in ("binary", "labelmap")
+    )
+    assert one.SOPInstanceUID != other.SOPInstanceUID
+
+
+@given(masks=arrays(np.bool_, (3, 4, 5)))
+def test_the_first_target_that_claims_a_pixel_gets_it(masks):
+    labels = label_map(masks)
+    for number in range(3):
+        np.testing.assert_array_equal(labels == number + 1, masks[number] & ~masks[:number].any(axis=0))
+
+
+def test_segments_that_do_not_touch_do_not_overlap(tmp_path):
+    volume(tmp_path)
+    stack = stack_of(tmp_path)
+    findings = asymmetric(stack, targets=2)
+    for plane in findings.planes:
+        plane.masks[1] &= ~plane.masks[0]
+    assert volume_segmentation(stack, findings, provenance(two_targets())).SegmentsOverlap == "NO"
 
 
 def test_two_runs_give_the_same_bytes(tmp_path):
@@ -254,8 +322,8 @@ def test_a_result_with_much_disagreement_asks_for_review(tmp_path):
     volume(tmp_path)
     stack = stack_of(tmp_path)
     findings = asymmetric(stack)
-    for plane in findings.planes:
-        plane.entropy[plane.masks] = 0.9
+    doubted = tuple(replace(plane, mask_entropy=(0.9 * int(plane.masks.sum()),)) for plane in findings.planes)
+    findings = replace(findings, planes=doubted)
     result = volume_segmentation(stack, findings, provenance())
     assert result.SeriesDescription == "AI liver [REVIEW] SEG - NOT FOR DIAGNOSTIC USE"
 

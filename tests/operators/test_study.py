@@ -100,7 +100,7 @@ def test_a_repeated_file_is_read_once_and_listed(tmp_path):
     folder = read_folder(tmp_path)
     assert folder.series[0].images == 6
     assert folder.series[0].fault is None
-    assert [note.path.name for note in folder.ignored] == ["zcopy.dcm"]
+    assert [(note.path.name, note.code) for note in folder.ignored] == [("zcopy.dcm", Code.FILE_REPEATED)]
 
 
 def test_two_different_images_with_one_uid_refuse_the_series(tmp_path):

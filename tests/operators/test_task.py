@@ -20,3 +20,10 @@ def test_a_task_takes_every_preset_and_nothing_else(method: str, mode: str) -> N
     else:
         with pytest.raises(ValidationError, match="no mode released"):
             Task.model_validate(values)
+
+
+def test_a_report_without_a_segmentation_to_refer_to_is_refused() -> None:
+    values = prompt_task("the liver").model_dump()
+    assert Task.model_validate({**values, "outputs": ("seg", "sr")}).outputs == ("seg", "sr")
+    with pytest.raises(ValidationError, match="add seg to outputs"):
+        Task.model_validate({**values, "outputs": ("sr",)})

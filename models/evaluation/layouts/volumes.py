@@ -15,7 +15,7 @@ from models.contracts import Image
 from models.errors import Code, DatasetError
 from models.evaluation.dataset import Dataset, Item, assemble
 from models.evaluation.metrics import Mask
-from models.intensity import Window, choose_window, display
+from models.intensity import Window, WindowChoice, choose_window, display
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 
@@ -117,7 +117,7 @@ def _voxels(path: Path) -> npt.NDArray[np.float32]:
 @lru_cache(maxsize=2)
 def _windowed(path: Path, kind: Kind) -> tuple[npt.NDArray[np.float32], Window]:
     values = _voxels(path)
-    return values, choose_window(values, kind.modality, kind.window)
+    return values, choose_window(values, kind.modality, WindowChoice(kind.window))
 
 
 def _unreadable(path: Path) -> DatasetError:

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 
 from app.config import AE
-from app.delivery.outbox import publish
+from app.delivery.outbox import kind_of, publish
 from app.delivery.responses import Verdict, judge
 from app.delivery.sender import Answer, send_files
 from models.errors import Code, DeliveryError
@@ -154,6 +154,21 @@ def test_outbox_keeps_the_first_file_of_a_uid(tmp_path: Path) -> None:
     again = publish([result(tmp_path, uid, 2)], outbox)
     assert again == first == [(uid, "SEG", outbox / f"{uid}.dcm")]
     assert first[0][2].read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "kind"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.66.4", "SEG"),
+        ("1.2.840.10008.5.1.4.1.1.66.7", "SEG"),
+        ("1.2.840.10008.5.1.4.1.1.30", "PM"),
+        ("1.2.840.10008.5.1.4.1.1.7", "SC"),
+        ("1.2.840.10008.5.1.4.1.1.88.34", "SR"),
+        ("1.2.840.10008.5.1.4.1.1.88.59", "KO"),
+    ],
+)
+def test_every_kind_of_result_is_known_by_its_class(sop_class: str, kind: str) -> None:
+    assert kind_of(sop_class) == kind
 
 
 def test_outbox_takes_no_object_that_is_no_result(tmp_path: Path) -> None:

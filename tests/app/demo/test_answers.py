@@ -14,12 +14,15 @@ from app.demo.validate import conformance, validator
 from operators.findings import Findings, PlaneFinding
 from operators.parametric_map import entropy_map
 from models.bundles.record import ModelRecord
+from models.errors import Code
 from operators.provenance import Provenance
-from operators.secondary_capture import note, picture_of
+from operators.measurement_report import measurement_report
+from operators.secondary_capture import picture_of
 from operators.segmentation import picture_segmentation, volume_segmentation
 from operators.stack import build_stack
 from operators.study import read_folder
 from operators.task import CodedConcept, Segment, Target, Task
+from operators.written import Written
 from tests.app.demo.moments import MOMENT
 
 HEIGHT, WIDTH = 40, 30
@@ -38,7 +41,7 @@ def finding(plane: int) -> PlaneFinding:
     masks = np.zeros((1, HEIGHT, WIDTH), bool)
     masks[0, 5:35, 5:25] = True
     entropy = np.where(masks, np.float32(0.25), np.float32(0.75))
-    return PlaneFinding(plane=plane, window="a window", top=60, left=50, masks=masks, entropy=entropy)
+    return PlaneFinding(plane, "a window", 60, 50, masks, entropy[0], (0.25 * int(masks.sum()),))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +68,9 @@ def brain(asked, tmp_path_factory) -> list[Path]:
     stack, made_by = stack_of(asked["demo-brain"]), provenance("demo-brain")
     findings = Findings((finding(4), finding(5)), ())
     seg, pm = volume_segmentation(stack, findings, made_by), entropy_map(stack, findings, made_by)
-    return store(tmp_path_factory.mktemp("brain"), seg, pm)
+    written = [Written.of(seg, "SEG"), Written.of(pm, "PM")]
+    sr = measurement_report(stack, findings, made_by, written)
+    return store(tmp_path_factory.mktemp("brain"), seg, pm, sr)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +82,8 @@ def lungs(asked, tmp_path_factory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def absent(asked, tmp_path_factory) -> list[Path]:
-    result = note(stack_of(asked["demo-absent"]), provenance("demo-absent"), "nothing found", ["no mass"])
+    nothing = Findings((), ((Code.TARGET_ABSENT, 1),))
+    result = measurement_report(stack_of(asked["demo-absent"]), nothing, provenance("demo-absent"))
     return store(tmp_path_factory.mktemp("absent"), result)
 
 
@@ -98,7 +104,7 @@ def test_a_segmented_picture_is_accepted_with_its_secondary_capture(asked, lungs
     assert answer.extent[1] == "% of image"
 
 
-def test_nothing_found_is_one_secondary_capture(asked, absent):
+def test_nothing_found_is_one_report(asked, absent):
     answer = answers.judge(asked["demo-absent"], absent, Told())
 
     assert (answer.status, answer.problems, answer.extent) == (NOTHING_FOUND, (), None)
@@ -111,11 +117,20 @@ def test_no_answer_is_a_problem(asked):
     assert answer.problems
 
 
-@pytest.mark.parametrize("missing", [0, 1])
-def test_half_an_answer_is_a_problem(asked, brain, missing):
-    answer = answers.judge(asked["demo-brain"], [brain[1 - missing]], Told())
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_part_of_an_answer_is_a_problem(asked, brain, missing):
+    rest = [path for number, path in enumerate(brain) if number != missing]
 
-    assert answer.problems
+    assert answers.judge(asked["demo-brain"], rest, Told()).problems
+
+
+def test_more_than_was_asked_for_is_a_problem(asked, lungs, tmp_path):
+    stack, made_by = stack_of(asked["demo-lungs"]), provenance("demo-lungs")
+    more = measurement_report(stack, Findings((finding(0),), ()), made_by)
+
+    problems = answers.judge(asked["demo-lungs"], lungs + store(tmp_path, more), Told()).problems
+
+    assert any("came back: SC, SEG, SR; expected: SC, SEG" in problem for problem in problems)
 
 
 def test_the_same_object_twice_is_a_problem(asked, absent):
@@ -146,7 +161,7 @@ def test_what_was_tampered_with_is_named_without_identity(asked, brain, tmp_path
     path = tmp_path / "tampered.dcm"
     tampered.save_as(path)
 
-    problems = answers.judge(asked["demo-brain"], [path, brain[1]], Told()).problems
+    problems = answers.judge(asked["demo-brain"], [path, *brain[1:]], Told()).problems
 
     assert any(told in problem for problem in problems)
     assert not any("SOMEBODY" in problem for problem in problems)
@@ -158,7 +173,7 @@ def test_frames_that_descend_are_a_problem(asked, brain, tmp_path):
     path = tmp_path / "descending.dcm"
     tampered.save_as(path)
 
-    problems = answers.judge(asked["demo-brain"], [brain[0], path], Told()).problems
+    problems = answers.judge(asked["demo-brain"], [brain[0], path, brain[2]], Told()).problems
 
     assert any("do not ascend" in problem for problem in problems)
 
@@ -170,7 +185,7 @@ def test_references_beyond_the_series_are_a_problem(asked, brain, lungs, tmp_pat
     path = tmp_path / "elsewhere.dcm"
     tampered.save_as(path)
 
-    problems = answers.judge(asked["demo-brain"], [path, brain[1]], Told()).problems
+    problems = answers.judge(asked["demo-brain"], [path, *brain[1:]], Told()).problems
 
     assert any("outside its series" in problem for problem in problems)
 

@@ -36,13 +36,13 @@ class Service:
     def generations(self, study: str) -> tuple[Generation, ...]:
         return self.steps.generations.generations(study)
 
-    def wait(self, study: str, state: State, number: int = 0) -> Generation:
+    def wait(self, study: str, state: State, number: int = 0, seconds: float = 30) -> Generation:
         def reached() -> bool:
             found = self.generations(study)
             return len(found) > number and found[number].state is state
 
         try:
-            wait_for(reached, 30)
+            wait_for(reached, seconds)
         except AssertionError:
             pytest.fail(f"not {state}: {self.generations(study)}")
         return self.generations(study)[number]

@@ -19,7 +19,8 @@ from app.bundles import model_files
 from app.cli import app
 from app.config import load_config
 from models.bundles import build
-from models.bundles.bundle import load_bundle, sha256_of, verify
+from models.bundles.bundle import load_bundle, verify
+from models.bundles.files import sha256_of
 from models.bundles.install import fetch, install
 from models.bundles.known import KNOWN, combinations
 from models.encoders import openai_clip

@@ -211,3 +211,16 @@ def test_what_reading_a_member_raises_is_not_swallowed(
 
     with pytest.raises(ModelError, match="member-7"):
         predict(network, [*give(members[0]), lost], SLICES, ONCE)
+
+
+def test_members_of_upright_images_are_mirrored_left_and_right_alone() -> None:
+    upright = InferenceSettings((32, 32), upright=True)
+    image = torch.randn(1, 32, 32, generator=torch.Generator().manual_seed(0))
+    load = partial(member_of, TINY, 0)
+
+    def asked(pixels: Tensor) -> Tensor:
+        (answer,) = predict(network_of(TINY), [load], [pixels], upright)
+        return torch.from_numpy(answer.probability)
+
+    assert torch.allclose(asked(image.flip(2)).flip(1), asked(image), atol=5e-3)
+    assert not torch.allclose(asked(image.flip(1)).flip(0), asked(image), atol=5e-2)

@@ -19,6 +19,7 @@ REFUSED_PIXEL = 13
 @dataclass(frozen=True)
 class FakeSettings:
     members: int = 4
+    ensemble: Any = field(default_factory=lambda: SimpleNamespace(vote=False))
     masks: MaskSettings = field(default_factory=MaskSettings)
     salip: SalipSettings = field(default_factory=SalipSettings)
 
@@ -30,7 +31,9 @@ class FakeSettings:
 class FakeMethod:
     """Stages as models/method.py has them; ``seeds`` keeps the seeds that saliency was called with."""
 
-    bundle: Any = field(default_factory=lambda: SimpleNamespace(name="fake", version="1.0", digest="ab" * 32))
+    bundle: Any = field(
+        default_factory=lambda: SimpleNamespace(name="fake", version="1.0", digest="ab" * 32, ensembles=())
+    )
     settings: FakeSettings = field(default_factory=FakeSettings)
     seeds: list[int] = field(default_factory=list)
     asked: list[tuple[str, ...]] = field(default_factory=list)
@@ -76,6 +79,9 @@ class FakeMethod:
             shape=image.shape[:2],
             probability=np.array(found, dtype=np.float32),
         )
+
+    def ensemble_for(self, prompts: Any) -> None:
+        return None
 
     def vote(self, members: Any) -> Any:
         if members.status is not None:

@@ -1,0 +1,102 @@
+"""``textseg crossfit --weak-supervision``: what training on the method's own answers adds, as one table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from app.align import corpus_features, task_prompts
+from app.config import Config
+
+if TYPE_CHECKING:
+    from models.evaluation.run import Scored
+    from models.evaluation.statistics import Estimate
+
+METRICS = ("dsc", "nsd", "ece", "aurc")
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command line: ``budget`` in minutes for each training, ``folds`` from 1."""
+
+    data: Path
+    work: Path
+    processes: int
+    budget: float
+    folds: tuple[int, ...]
+    report: Path | None = None
+
+
+def weak_supervision(request: Request, config: Config) -> int:
+    """Train what is not there yet, judge every row on the folds' held-out images, and print the table.
+
+    Raises DatasetError where the training sets are not there.
+    """
+    from models.align.weak import Plan, compare
+    from models.evaluation.report import summarise, write
+
+    prompts = task_prompts(config)
+    plan = Plan(request.data, request.work / "weak", request.budget * 60.0, prompts, request.folds)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("weak supervision", total=None)
+        results = compare(
+            plan,
+            lambda: corpus_features(request.data, request.work, request.processes),
+            lambda what, done, total: progress.update(bar, description=what, completed=done, total=total),
+        )
+    summary = {
+        row: {origin: summarise(scored) for origin, scored in by_set.items()}
+        for row, by_set in results.items()
+    }
+    console = Console()
+    for origin in next(iter(results.values())):
+        console.print(_table(origin, results, summary))
+    if request.report is not None:
+        write(request.report, _document(request, summary))
+    return 0
+
+
+def _table(
+    origin: str,
+    results: "Mapping[str, Mapping[str, Sequence[Scored]]]",
+    summary: "Mapping[str, Mapping[str, Mapping[str, Estimate]]]",
+) -> Table:
+    images = len(next(iter(results.values()))[origin])
+    table = Table(title=f"{origin}: {images} held-out images", caption="mean (95 % interval by patient)")
+    table.add_column("")
+    for metric in METRICS:
+        table.add_column(metric.upper(), justify="right")
+    for row in results:
+        table.add_row(row, *(_cell(summary[row][origin].get(metric)) for metric in METRICS))
+    return table
+
+
+def _cell(estimate: "Estimate | None") -> str:
+    from models.evaluation.table import interval, number
+
+    return "-" if estimate is None else f"{number(estimate.mean)} ({interval(estimate)})"
+
+
+def _document(
+    request: Request, summary: "Mapping[str, Mapping[str, Mapping[str, Estimate]]]"
+) -> dict[str, Any]:
+    return {
+        "folds": list(request.folds),
+        "minutes_per_training": request.budget,
+        "rows": {
+            row: {
+                origin: {
+                    metric: {"mean": found[metric].mean, "ci95": found[metric].ci95}
+                    for metric in METRICS
+                    if metric in found
+                }
+                for origin, found in by_set.items()
+            }
+            for row, by_set in summary.items()
+        },
+    }

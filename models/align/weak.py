@@ -1,0 +1,180 @@
+"""What weak supervision adds, on held-out folds: one table from zero-shot to the fully supervised bound.
+
+Each fold is judged by models that never saw its masks. The head without the fold labels images that have no
+mask at all; nnU-Net learns from these labels. Only the bound learns from true masks, of the other folds.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from models.align.corpus import brain_without_tumour
+from models.align.crossfit import CONCEPT, held_out, method_with, train_head
+from models.align.features import Features
+from models.align.folds import FOLDS, SHIPPED_WITHOUT, committed, patient_of
+from models.align.results import kept, scored_from_json, scored_to_json
+from models.bundles.bundle import load_bundle
+from models.ensemble.export import Purpose, export
+from models.ensemble.plan import LADDER, Size
+from models.ensemble.pseudo_label import pseudo_labels
+from models.ensemble.pseudo_set import add, begin, believed
+from models.ensemble.recipe import Recipe
+from models.ensemble.record import DESCRIPTION, EnsembleRecord, read_record
+from models.ensemble.schedule import Cycles
+from models.ensemble.train import prepare, train
+from models.evaluation.dataset import open_dataset, read_image
+from models.evaluation.run import Prompts, Scored, evaluate
+from models.labelled import Labelled, read_labelled
+from models.method import Method
+
+UNLABELLED = {
+    "brain_mr": Path("brain_mr_unlabelled", "images"),
+    "chest_xray": Path("image_text", "chest_xray_covid", "images"),
+}
+"""Where images of a set's kind lie that have no mask."""
+
+LEAST_CONFIDENCE = 0.7
+SMALL = LADDER[2]
+"""The plan of the shipped ensembles."""
+
+AROUND = 0.5
+CYCLES = Cycles(60, 3, 2)
+ONE_CYCLE = Cycles(60, 1, 1)
+
+ZERO_SHOT = "zero-shot"
+SINGLE = "pseudo-labels, nnU-Net, last checkpoint"
+ENSEMBLE = "pseudo-labels, nnU-Net, ensemble"
+RESIDUAL = "pseudo-labels, residual U-Net (as MedCLIP-SAM)"
+BOUND = "true masks, nnU-Net, ensemble (bound)"
+ROWS = (ZERO_SHOT, RESIDUAL, SINGLE, ENSEMBLE, BOUND)
+
+Told = Callable[[str, int, int], None]
+"""Told what is done, how many of it, and of how many."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared: ``seconds`` for each training, ``prompts`` by set, ``folds`` from 1."""
+
+    data: Path
+    work: Path
+    seconds: float
+    prompts: Mapping[str, Prompts]
+    folds: tuple[int, ...] = tuple(range(1, FOLDS + 1))
+
+
+def compare(
+    plan: Plan, features: Callable[[], Sequence[Features]], told: Told
+) -> dict[str, dict[str, list[Scored]]]:
+    """Return the scored images by row and set; whatever is finished under ``plan.work`` is not done again.
+
+    ``features`` of the corpus are asked for only where a head is not there yet.
+    """
+    results: dict[str, dict[str, list[Scored]]] = {row: {origin: [] for origin in UNLABELLED} for row in ROWS}
+    for fold in plan.folds:
+        method = _without(plan, fold, features, told)
+        for origin in UNLABELLED:
+            place = plan.work / f"fold-{fold}" / origin
+            for row, ensemble in _rows(plan, fold, origin, method, place, told):
+                scored = _judged(
+                    plan, fold, origin, _asking(method, ensemble), place / f"{ROWS.index(row)}.json"
+                )
+                results[row][origin] += scored
+    return results
+
+
+def _without(plan: Plan, fold: int, features: Callable[[], Sequence[Features]], told: Told) -> Method:
+    if fold == SHIPPED_WITHOUT:
+        return Method(load_bundle("lite"))
+    heads = plan.work / "heads"
+    return method_with(
+        train_head(features(), fold, heads, lambda epoch, _: told(f"head without fold {fold}", epoch, 0))
+    )
+
+
+def _rows(
+    plan: Plan, fold: int, origin: str, method: Method, place: Path, told: Told
+) -> Iterator[tuple[str, EnsembleRecord | None]]:
+    yield ZERO_SHOT, None
+    labels = _pseudo(plan, origin, method, place / "pseudo", told)
+    purpose = Purpose(CONCEPT[origin], plan.prompts[origin], "pseudo", method.settings.method, {"fold": fold})
+    residual = _trained(
+        labels, place / "residual", replace(SMALL, residual=True), ONE_CYCLE, purpose, plan.seconds, told
+    )
+    yield RESIDUAL, residual
+    ensemble = _trained(labels, place / "ensemble", SMALL, CYCLES, purpose, plan.seconds, told)
+    yield SINGLE, replace(ensemble, members=ensemble.members[-1:])
+    yield ENSEMBLE, ensemble
+    truth = replace(purpose, labels="truth")
+    yield (
+        BOUND,
+        _trained(_masked(plan.data, origin, fold), place / "truth", SMALL, CYCLES, truth, plan.seconds, told),
+    )
+
+
+def _pseudo(plan: Plan, origin: str, method: Method, folder: Path, told: Told) -> Sequence[Labelled]:
+    """Label the images without masks by the method, and return those labels that are believed."""
+    prompts = plan.prompts[origin]
+    judged = {path.stem for path in brain_without_tumour(plan.data)}
+    images = {
+        path.stem: path
+        for path in sorted((plan.data / UNLABELLED[origin]).glob("*.png"))
+        if path.stem not in judged
+    }
+    rows = begin(folder, {"prompts": list(prompts), "settings": method.settings.record()}, folder / "none")
+    missing = [name for name in images if name not in rows]
+    answers = pseudo_labels(((name, read_image(images[name])) for name in missing), method, prompts)
+    for number, label in enumerate(answers, start=1):
+        add(folder, images[label.name], label)
+        told(f"{origin}: pseudo-labels", number, len(missing))
+    return believed(folder, LEAST_CONFIDENCE)
+
+
+def _masked(data: Path, origin: str, fold: int) -> Sequence[Labelled]:
+    folds = committed()
+    items = [
+        replace(item, patient=patient_of(item.name))
+        for item in open_dataset(data / origin).items
+        if folds.get((origin, item.name)) not in {None, fold}
+    ]
+    return read_labelled(items)
+
+
+def _trained(
+    labelled: Sequence[Labelled],
+    folder: Path,
+    size: Size,
+    cycles: Cycles,
+    purpose: Purpose,
+    seconds: float,
+    told: Told,
+) -> EnsembleRecord:
+    """Train in ``seconds`` what is not there yet."""
+    if not (folder / DESCRIPTION).is_file():
+        asked = Recipe(cycles, around=AROUND, upright=True, bf16=True)
+        size, recipe = prepare(labelled, folder / "work", asked, size, seconds)
+
+        def report(epoch: int, *_: float) -> None:
+            told(f"{folder.parent.name}: {folder.name}", epoch, cycles.epochs)
+
+        done = train(folder / "work", size, recipe, "cpu", report)
+        export(done, labelled, purpose, folder)
+    return read_record(folder)
+
+
+def _asking(method: Method, ensemble: EnsembleRecord | None) -> Method:
+    """Return the method with this ensemble in the place of those that its bundle brings."""
+    if ensemble is None:
+        return method
+    bundle = replace(method.bundle, ensembles=(replace(ensemble, method=None),))
+    return Method(bundle, method.settings.overridden({"ensemble": {"vote": True}}))
+
+
+def _judged(plan: Plan, fold: int, origin: str, method: Method, path: Path) -> list[Scored]:
+    dataset = held_out(plan.data, origin, fold)
+    asked = {item.name: plan.prompts[origin] for item in dataset.items}
+
+    def compute() -> object:
+        return scored_to_json({origin: [one for one, _ in evaluate(dataset, asked, method)]})
+
+    return scored_from_json(kept(path, compute))[origin]

@@ -1,0 +1,55 @@
+"""``textseg crossfit --weak-supervision``: the table alone; its trainings are models/align/weak.py."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+import models.align.weak
+from app.cli import app
+from models.align.weak import BOUND, ENSEMBLE, ROWS, UNLABELLED, ZERO_SHOT
+from models.evaluation.run import Row, Scored, StageScores
+
+
+def scored(name, dsc):
+    row = Row(name, "found", None, dsc, dsc, dsc, dsc, 0.1, 0.2)
+    return Scored(row, StageScores(dsc, dsc, dsc), name, 1.0, False, None)
+
+
+@pytest.fixture
+def compared(monkeypatch):
+    plans = []
+
+    def compare(plan, features, told):
+        plans.append(plan)
+        told("brain_mr: pseudo-labels", 1, 2)
+        return {
+            row: {origin: [scored("a", 0.1 * n), scored("b", 0.1 * n)] for origin in UNLABELLED}
+            for n, row in enumerate(ROWS, start=1)
+        }
+
+    monkeypatch.setattr(models.align.weak, "compare", compare)
+    monkeypatch.setenv("COLUMNS", "200")
+    return plans
+
+
+def test_every_row_is_in_the_table_of_every_set_and_in_the_report(compared, tmp_path):
+    report = tmp_path / "report.json"
+    options = ["--weak-supervision", "--fold", 5, "--budget", 2, "--work", tmp_path, "--report", report]
+    result = CliRunner().invoke(app, [str(one) for one in ("crossfit", tmp_path, *options)])
+    assert result.exit_code == 0, result.output
+    (plan,) = compared
+    assert (plan.folds, plan.seconds) == ((5,), 120.0)
+    assert all(plan.prompts[origin] for origin in UNLABELLED)
+    for row in ROWS:
+        assert result.stdout.count(row) == len(UNLABELLED)
+    written = json.loads(report.read_text())
+    assert written["folds"] == [5]
+    assert written["rows"][ZERO_SHOT]["brain_mr"]["dsc"]["mean"] == pytest.approx(0.1)
+    assert written["rows"][BOUND]["chest_xray"]["dsc"]["ci95"] == pytest.approx([0.5, 0.5])
+    assert ENSEMBLE in written["rows"]
+
+
+def test_all_folds_are_compared_where_none_is_named(compared, tmp_path):
+    CliRunner().invoke(app, ["crossfit", str(tmp_path), "--weak-supervision"])
+    assert compared[0].folds == (1, 2, 3, 4, 5)
