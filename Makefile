@@ -11,6 +11,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := requirements-dev.txt
 LOCK_TOOLS := uv==0.13.9 packaging==25.0
+ENSEMBLE_MEMBERS ?= 3
+ENSEMBLE_SLICES ?= 16
 QUICK := not peers and not faults and not slow
 VIEWER := tests/interop/viewer
 OHIF := @ohif/app@3.13.2
@@ -90,8 +92,8 @@ format: setup ## let ruff put the code in order
 	@$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: setup ## seconds per stage on this machine
-	@$(BIN)/python -m pytest tests/benchmarks --override-ini addopts="--import-mode=importlib" -s
+benchmark: setup ## seconds per stage on this machine; ENSEMBLE_MEMBERS=30 for a whole ensemble, which takes hours
+	@ENSEMBLE_MEMBERS=$(ENSEMBLE_MEMBERS) ENSEMBLE_SLICES=$(ENSEMBLE_SLICES) $(BIN)/python -m pytest tests/benchmarks --override-ini addopts="--import-mode=importlib" -s
 
 lock: ## resolve requirements*.in anew, with hashes, and measure download and disk
 	@$(PYTHON) -m venv .cache/lock

@@ -64,13 +64,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Question:
-    """The request, resolved: what each image is asked, by name; preset, mode, seed, the task's settings."""
+    """The request, resolved: what each image is asked, by name; preset, mode, seed, the task's settings.
+
+    ``ensemble``: a task is named, and lets checkpoint ensembles vote.
+    """
 
     prompts: Mapping[str, Prompts]
     preset: str
     mode: str
     seed: int
     overrides: Mapping[str, Any]
+    ensemble: bool
 
 
 def evaluate(request: Request, config: Config) -> int:
@@ -111,7 +115,8 @@ def evaluate(request: Request, config: Config) -> int:
             request, config, dataset, prompts, _load(request, config).using(preset, mode, overrides), seed
         )
         return DONE
-    return _evaluate_once(request, config, dataset, Question(prompts, preset, mode, seed, overrides))
+    question = Question(prompts, preset, mode, seed, overrides, task is not None and task.ensemble)
+    return _evaluate_once(request, config, dataset, question)
 
 
 def _evaluate_once(request: Request, config: Config, dataset: Dataset, question: Question) -> int:
@@ -119,7 +124,7 @@ def _evaluate_once(request: Request, config: Config, dataset: Dataset, question:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
     method = _load(request, config)
-    ensemble = {**question.overrides.get("ensemble", {}), "vote": _with_ensemble(request, method)}
+    ensemble = {**question.overrides.get("ensemble", {}), "vote": _with_ensemble(request, question, method)}
     overrides = {**question.overrides, "ensemble": ensemble}
     method = method.using(question.preset, question.mode, overrides)
     asking, notes = _asking(request, dataset, question, method)
@@ -194,7 +199,7 @@ def _refuse_contradictions(request: Request) -> None:
         raise ConfigError(Code.USAGE, "--support and --shots belong to a --baseline that learns from images")
 
 
-def _with_ensemble(request: Request, method: "Method") -> bool:
+def _with_ensemble(request: Request, question: Question, method: "Method") -> bool:
     """Return whether checkpoint ensembles may vote: as said, else where the task named has one.
 
     Each votes on the prompts that it was trained for and on no other, also where it is said to be on.
@@ -202,7 +207,7 @@ def _with_ensemble(request: Request, method: "Method") -> bool:
     """
     trained = {one.task for one in method.bundle.ensembles}
     if request.ensemble is None:
-        return request.task in trained and request.baseline is None
+        return question.ensemble and request.task in trained and request.baseline is None
     if request.ensemble and not (request.task in trained if request.task else trained):
         what = f"task {request.task}" if request.task else f"bundle {method.bundle.name}"
         raise ConfigError(

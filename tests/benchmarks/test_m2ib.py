@@ -1,29 +1,18 @@
 """M2IB on a BiomedCLIP of full size, against the algorithm as published: `make benchmark` prints the table.
 
-The weights are random, which changes no cost. Ratios are of processor time, so that they hold on a machine
-that does other work as well; the clock's time stands beside it. Memory is the resident memory above that
-before, looked at every 5 ms.
+The weights are random, which changes no cost.
 """
-
-import ctypes
-import gc
-import os
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from models.contracts import Image
 from models.encoders.biomedclip import BiomedClip
 from models.saliency.m2ib import M2ibSettings, m2ib, min_max
+from tests.benchmarks.cost import measured, show
 from tests.benchmarks.test_stages import slice_of_the_abdomen
 from tests.models.encoders.random_clip import random_biomedclip
 
@@ -32,43 +21,6 @@ PROMPT = "a mass in the liver"
 SEED = 1
 PUBLISHED = M2ibSettings(copies=10)
 OURS = M2ibSettings(copies=4)
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Seconds of processor and clock, and the peak of memory in MiB."""
-
-    processor: float
-    clock: float
-    memory: float
-
-
-def resident() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def measured(work: Callable[[], Tensor]) -> tuple[Tensor, Cost]:
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what earlier work left with the allocator would hide what this needs
-    before = peak = resident()
-    done = threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.wait(0.005):
-            peak = max(peak, resident())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    processor, clock = time.process_time(), time.perf_counter()
-    try:
-        result = work()
-    finally:
-        seconds = time.process_time() - processor, time.perf_counter() - clock
-        done.set()
-        watcher.join()
-    return result, Cost(*seconds, peak - before)
 
 
 def as_published(encoder: BiomedClip, image: Image, seed: int, settings: M2ibSettings) -> Tensor:
@@ -121,16 +73,6 @@ def on_grid(maps: Tensor) -> Tensor:
 @pytest.fixture(scope="module")
 def encoder() -> BiomedClip:
     return random_biomedclip()
-
-
-def show(title: str, rows: dict[str, Cost]) -> None:
-    """Print the costs; the last column is each one's processor time as a share of the first's."""
-    table = Table("", "processor s", "clock s", "memory MiB", "of the first", title=title)
-    first = next(iter(rows.values()))
-    for name, cost in rows.items():
-        share = f"{cost.processor / first.processor:.3f}"
-        table.add_row(name, f"{cost.processor:.2f}", f"{cost.clock:.2f}", f"{cost.memory:.0f}", share)
-    Console().print(table)
 
 
 def test_the_published_map_at_a_seventh_and_nearly_it_at_a_fifteenth_of_the_cost(encoder: BiomedClip) -> None:

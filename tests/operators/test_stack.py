@@ -3,6 +3,8 @@
 import numpy as np
 import pydicom
 import pytest
+from pydicom.pixels.processing import convert_color_space
+from pydicom.uid import JPEG2000, JPEG2000Lossless
 
 from models.errors import Code, GeometryError, InputError
 from models.intensity import WindowChoice
@@ -79,6 +81,47 @@ def test_other_colour_spaces_come_out_as_rgb(tmp_path, photometric):
     save(image, path)
     colour = stack_of(path).view(0).image
     np.testing.assert_allclose(colour[5, 5], (254, 0, 0), atol=2)
+
+
+def colourful(folder):
+    """A smooth ultrasound picture in colour, 48 x 64."""
+    path = ultrasound(folder / "x.dcm")
+    image = pydicom.dcmread(path)
+    rows, columns = np.mgrid[:48, :64]
+    rgb = np.stack([rows * 5, columns * 4, 250 - rows * 5], axis=-1).astype(np.uint8)
+    image.PixelData = rgb.tobytes()
+    return path, image, rgb
+
+
+def test_colours_by_plane_are_read_like_colours_by_pixel(tmp_path):
+    path, image, rgb = colourful(tmp_path)
+    image.PlanarConfiguration = 1
+    image.PixelData = np.ascontiguousarray(rgb.transpose(2, 0, 1)).tobytes()
+    save(image, path)
+    np.testing.assert_array_equal(stack_of(path).view(0).image, rgb)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "photometric", "error"), [(JPEG2000Lossless, "YBR_RCT", 0), (JPEG2000, "YBR_ICT", 8)]
+)
+def test_the_colour_transforms_of_jpeg_2000_come_out_as_rgb(tmp_path, syntax, photometric, error):
+    path, image, rgb = colourful(tmp_path)
+    options = {} if error == 0 else {"j2k_cr": [4]}
+    image.compress(syntax, **options)
+    image.PhotometricInterpretation = photometric
+    save(image, path)
+    np.testing.assert_allclose(stack_of(path).view(0).image.astype(int), rgb.astype(int), atol=error)
+
+
+def test_halved_chroma_comes_out_as_rgb_and_is_no_short_file(tmp_path):
+    path, image, rgb = colourful(tmp_path)
+    ybr = convert_color_space(rgb, "RGB", "YBR_FULL")
+    packed = np.empty((48, 32, 4), dtype=np.uint8)
+    packed[..., 0], packed[..., 1] = ybr[:, ::2, 0], ybr[:, 1::2, 0]
+    packed[..., 2], packed[..., 3] = ybr[:, ::2, 1], ybr[:, ::2, 2]
+    image.PhotometricInterpretation, image.PixelData = "YBR_FULL_422", packed.tobytes()
+    save(image, path)
+    np.testing.assert_allclose(stack_of(path).view(0).image.astype(int), rgb.astype(int), atol=8)
 
 
 def test_an_enhanced_ct_is_read_as_a_volume_by_its_frame_positions(tmp_path):

@@ -89,12 +89,14 @@ class Upstream:
         self, slices: Sequence[Tensor], parameters: Sequence[Mapping[str, Tensor]]
     ) -> list[Tensor]:
         """Foreground probability (H, W) of each slice (C, H, W) by one run with these checkpoints."""
-        complete = []
-        for given in parameters:
-            self.network.load_state_dict(dict(given), strict=False)
-            complete.append({name: value.clone() for name, value in self.network.state_dict().items()})
-        self.predictor.list_of_parameters = complete
+        self.predictor.list_of_parameters = [self._state(given) for given in parameters]
         return [
             self.predictor.predict_logits_from_preprocessed_data(pixels[:, None]).float().softmax(0)[1, 0]
             for pixels in slices
         ]
+
+    def _state(self, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The same tensors under all the names that the network has for them."""
+        first = {id(value): name for name, value in self.network.named_parameters()}
+        every = self.network.named_parameters(remove_duplicate=False)
+        return {name: parameters[first[id(value)]] for name, value in every}

@@ -1,0 +1,224 @@
+"""A checkpoint ensemble against as many runs of nnU-Net's own predictor: `make benchmark` prints the table.
+
+The network is nnU-Net's default 2-D plan for slices of 512 x 512 (46 million parameters), mirrored as nnU-Net
+has it; both sides are warm and read the same members from the same files. Random weights amplify every
+rounding, so that the network is first trained for a minute to find what is bright; a member is that network
+with a little noise.
+
+Every member and slice costs the same. ``ENSEMBLE_MEMBERS`` and ``ENSEMBLE_SLICES`` say how many are measured:
+2 and 3 by themselves, 3 and 16 in `make benchmark`, which may be told 30 and 16 and then takes some hours.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from nnunetv2.experiment_planning.experiment_planners import default_experiment_planner
+from PIL import Image as Pillow
+from rich.console import Console
+from safetensors.torch import load_file, save_file
+from scipy import ndimage
+from torch import Tensor, nn
+
+from models.ensemble.predict import EnsemblePrediction, InferenceSettings, predict
+from models.placement import Box
+from models.uncertainty import THRESHOLD
+from tests.benchmarks.cost import Cost, measured, show
+from tests.benchmarks.test_stages import slice_of_the_abdomen
+from tests.models.ensemble.nnunet import DATASET, Upstream, network_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(8 * 3600)]
+
+MEMBERS = int(os.environ.get("ENSEMBLE_MEMBERS", "2"))
+SLICES = int(os.environ.get("ENSEMBLE_SLICES", "3"))
+ITERATIONS = 60
+NOISE = 0.02
+"""Of a tensor's own deviation: members differ about the target's border, as checkpoints do."""
+
+SHOWN = 3
+"""Every how many-th slice the saliency stage leaves non-empty; of a brain tumour MR volume tried, 9 of 25."""
+
+EXACT, FAST = InferenceSettings((512, 512)), InferenceSettings((512, 512), precision="bf16")
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What nnU-Net plans for 16 grey slices of 512 x 512."""
+    raw, prepared = (tmp_path_factory.mktemp(name) / "Dataset001_Slices" for name in ("raw", "preprocessed"))
+    for folder in ("imagesTr", "labelsTr"):
+        (raw / folder).mkdir(parents=True)
+    prepared.mkdir()
+    blank = Pillow.fromarray(np.zeros((512, 512), np.uint8))
+    for index in range(16):
+        blank.save(raw / "imagesTr" / f"{index}_0000.png")
+        blank.save(raw / "labelsTr" / f"{index}.png")
+    (raw / "dataset.json").write_text(json.dumps({**DATASET, "numTraining": 16}))
+    grey = {
+        "mean": 0,
+        "std": 1,
+        "percentile_00_5": -1,
+        "percentile_99_5": 1,
+        "median": 0,
+        "min": -1,
+        "max": 1,
+    }
+    fingerprint = {
+        "spacings": [[999, 1, 1]] * 16,
+        "shapes_after_crop": [[1, 512, 512]] * 16,
+        "median_relative_size_after_cropping": 1.0,
+        "foreground_intensity_properties_per_channel": {"0": grey},
+    }
+    (prepared / "dataset_fingerprint.json").write_text(json.dumps(fingerprint))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(default_experiment_planner, "nnUNet_raw", str(raw.parent))
+        patch.setattr(default_experiment_planner, "nnUNet_preprocessed", str(prepared.parent))
+        planned: dict[str, Any] = default_experiment_planner.ExperimentPlanner(raw.name).plan_experiment()
+    assert tuple(planned["configurations"]["2d"]["patch_size"]) == (512, 512)
+    return planned
+
+
+@pytest.fixture(scope="module")
+def slices() -> list[Tensor]:
+    """Slices (1, 512, 512): one of the abdomen, moved, with noise, normalised as for training."""
+    grey = slice_of_the_abdomen()[..., 0].astype(np.float32)
+    rng = np.random.default_rng(0)
+    moved = (np.roll(grey, rng.integers(-60, 60, 2), (0, 1)) for _ in range(SLICES))
+    noisy = (one * rng.uniform(0.8, 1.2) + rng.normal(0, 6, one.shape) for one in moved)
+    return [torch.from_numpy(((one - one.mean()) / one.std()).astype(np.float32))[None] for one in noisy]
+
+
+def target_of(pixels: Tensor) -> np.ndarray:
+    """What the network learns to find in (1, H, W): the brightest large structures, (H, W) bool."""
+    smooth = ndimage.gaussian_filter(pixels[0].numpy(), 4)
+    return np.asarray(smooth > np.percentile(smooth, 85))
+
+
+@pytest.fixture(scope="module")
+def trained(plans: dict[str, Any], slices: list[Tensor]) -> nn.Module:
+    network = network_of(plans).train()
+    optimiser = torch.optim.AdamW(network.parameters(), 3e-4)
+    rng = np.random.default_rng(1)
+    targets = [torch.from_numpy(target_of(one)).long() for one in slices]
+    for _ in range(ITERATIONS):
+        index, top, left = rng.integers(len(slices)), *rng.integers(0, 512 - 256, 2)
+        crop = np.s_[top : top + 256, left : left + 256]
+        loss = F.cross_entropy(network(slices[index][None, :, *crop]), targets[index][None, *crop])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def members(trained: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The files of the members."""
+    folder, paths = tmp_path_factory.mktemp("members"), []
+    for number in range(MEMBERS):
+        generator = torch.Generator().manual_seed(number)
+        noisy = {
+            name: value.detach()
+            + NOISE * value.std(correction=0).detach() * torch.randn(value.shape, generator=generator)
+            for name, value in trained.named_parameters()
+        }
+        paths.append(folder / f"{number}.safetensors")
+        save_file(noisy, paths[-1])
+    return paths
+
+
+def ours(
+    network: nn.Module,
+    members: Sequence[Path],
+    slices: Sequence[Tensor],
+    settings: InferenceSettings,
+    regions: Sequence[Box | None] | None = None,
+) -> tuple[list[EnsemblePrediction], Cost]:
+    given = [partial(load_file, path) for path in members]
+    predict(network, given[:1], slices[:1], settings)  # the first run of anything is slow
+    return measured(lambda: predict(network, given, slices, settings, regions))
+
+
+def upstreams(
+    plans: dict[str, Any], members: Sequence[Path], slices: Sequence[Tensor]
+) -> tuple[list[Tensor], Cost]:
+    """Mean probability of one run of nnU-Net's predictor per member."""
+    upstream = Upstream(plans)
+
+    def runs() -> list[Tensor]:
+        total = [torch.zeros(one.shape[1:]) for one in slices]
+        for path in members:
+            for index, one in enumerate(upstream.probability(slices, [load_file(path)])):
+                total[index] += one / len(members)
+        return total
+
+    upstream.probability(slices[:1], [load_file(members[0])])
+    return measured(runs)
+
+
+def agreement(predictions: Sequence[EnsemblePrediction], others: Sequence[np.ndarray]) -> float:
+    """Share of all pixels on which two sets of masks agree."""
+    same = [
+        (one.probability > THRESHOLD) == (other > THRESHOLD)
+        for one, other in zip(predictions, others, strict=True)
+    ]
+    return float(np.mean(same))
+
+
+def test_an_ensemble_at_a_fifth_of_the_cost_of_nnunets_own_runs(
+    plans: dict[str, Any], trained: nn.Module, members: list[Path], slices: list[Tensor]
+) -> None:
+    theirs, cost = upstreams(plans, members, slices)
+    expected = [one.numpy() for one in theirs]
+    exact, cost_exact = ours(trained, members, slices, EXACT)
+    fast, cost_fast = ours(trained, members, slices, FAST)
+    whole: Box = (0.0, 0.0, 512.0, 512.0)
+    regions = [whole if index % SHOWN == 0 else None for index in range(SLICES)]
+    some, cost_some = ours(trained, members, slices, FAST, regions)
+    rows = {
+        f"nnUNetPredictor, {MEMBERS} runs": cost,
+        "same precision": cost_exact,
+        "bf16": cost_fast,
+        f"bf16, {len(regions) - regions.count(None)} slices non-empty": cost_some,
+    }
+    show(f"{MEMBERS} members, {SLICES} slices of 512 x 512, mirrored", rows)
+    difference = max(
+        np.abs(one.probability - other).max() for one, other in zip(exact, expected, strict=True)
+    )
+    agreeing = agreement(fast, expected)
+    ratios = {
+        "same precision": cost.processor / cost_exact.processor,
+        "bf16": cost.processor / cost_fast.processor,
+        "non-empty slices only": cost_fast.processor / cost_some.processor,
+        "together": cost.processor / cost_some.processor,
+    }
+    for name, ratio in ratios.items():
+        Console().print(f"{name}: {ratio:.2f} times as fast")
+    Console().print(f"largest difference of probabilities at the same precision: {difference:.1e}")
+    Console().print(f"share of pixels on which the masks agree in bf16: {agreeing:.5f}")
+    assert 0.02 < np.mean([other > THRESHOLD for other in expected]) < 0.5
+    assert difference <= 1e-3
+    assert agreeing >= 0.999
+    assert all(
+        np.array_equal(some[index].probability, fast[index].probability) for index in range(0, SLICES, SHOWN)
+    )
+    assert min(ratios.values()) >= 1
+    assert ratios["together"] >= 5
+
+
+def test_memory_does_not_grow_with_the_number_of_members(
+    trained: nn.Module, members: list[Path], slices: list[Tensor]
+) -> None:
+    once = InferenceSettings((512, 512), mirror=False, precision="bf16")
+    rows = {}
+    for count in (5, 30):
+        given = [members[index % len(members)] for index in range(count)]
+        _, rows[f"{count} members"] = ours(trained, given, slices[:1], once)
+    show("memory, one slice, not mirrored", rows)
+    few, many = (cost.memory for cost in rows.values())
+    assert many <= 1.05 * few + 20
