@@ -46,6 +46,11 @@ def measurement_report(
         What the result is made of.
     written
         The results of the same run. Of what was found, only what has a SEG among them is reported.
+
+    Raises
+    ------
+    ValueError
+        Something was found and nothing of it has a SEG: there is nothing to report on.
     """
     sources = [plane.reference for plane in stack.planes] + [item.sop_instance_uid for item in written]
     uid = provenance.instance_uid("SR", sources, window_rule(stack))

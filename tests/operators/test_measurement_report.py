@@ -218,6 +218,13 @@ def test_a_target_that_only_pictures_beyond_the_limit_show_is_not_called_absent(
     assert report.content.get_image_measurement_groups() == []
 
 
+def test_a_finding_without_a_segmentation_cannot_be_reported(tmp_path):
+    volume(tmp_path)
+    stack = stack_of(tmp_path)
+    with pytest.raises(ValueError, match="at least one"):
+        measurement_report(stack, asymmetric(stack), provenance())
+
+
 def test_it_is_complete_unverified_and_of_the_patient(tmp_path):
     volume(tmp_path)
     read = read_back(measurement_report(stack_of(tmp_path), ABSENT, provenance()))

@@ -126,7 +126,8 @@ def test_part_of_an_answer_is_a_problem(asked, brain, missing):
 
 def test_more_than_was_asked_for_is_a_problem(asked, lungs, tmp_path):
     stack, made_by = stack_of(asked["demo-lungs"]), provenance("demo-lungs")
-    more = measurement_report(stack, Findings((finding(0),), ()), made_by)
+    seg = picture_segmentation(stack, finding(0), made_by)
+    more = measurement_report(stack, Findings((finding(0),), ()), made_by, [Written.of(seg, "SEG", 0)])
 
     problems = answers.judge(asked["demo-lungs"], lungs + store(tmp_path, more), Told()).problems
 
