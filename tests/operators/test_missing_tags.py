@@ -6,12 +6,16 @@ import pydicom
 import pytest
 
 from models.errors import Code, InputError
+from operators.findings import Findings
+from operators.key_object import key_object_selection
+from operators.measurement_report import measurement_report
 from operators.parametric_map import entropy_map
 from operators.secondary_capture import note, picture_of
 from operators.segmentation import picture_segmentation, volume_segmentation
 from operators.selection import Decision, plan
 from operators.stack import VolumeStack, build_stack
 from operators.study import read_folder
+from operators.written import Written
 from tests.operators.complete import COMPLETE, elements, owner
 from tests.operators.results import asymmetric, provenance, task
 
@@ -67,12 +71,22 @@ def codes_of(folder):
 
 
 def write_results(stack, findings):
-    made = provenance()
-    results = [picture_of(stack, findings.planes[0], made), note(stack, made, "Nothing found", [])]
+    """Write one object of every kind that the stack can have, and the report that nothing was found."""
+    made, finding = provenance(), findings.planes[0]
+    results = [picture_of(stack, finding, made), note(stack, made, "Nothing found", [])]
     if isinstance(stack, VolumeStack):
-        results += [volume_segmentation(stack, findings, made), entropy_map(stack, findings, made)]
+        seg = volume_segmentation(stack, findings, made)
+        results.append(entropy_map(stack, findings, made))
+        written = [Written.of(seg, "SEG")]
     else:
-        results.append(picture_segmentation(stack, findings.planes[0], made))
+        seg = picture_segmentation(stack, finding, made)
+        written = [Written.of(seg, "SEG", finding.plane)]
+    results += [
+        seg,
+        measurement_report(stack, findings, made, written),
+        measurement_report(stack, Findings((), ()), made),
+        key_object_selection(stack, findings.found, made),
+    ]
     for result in results:
         result.save_as(io.BytesIO(), enforce_file_format=True)
 
