@@ -92,7 +92,7 @@ format: setup ## let ruff put the code in order
 	@$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: setup ## seconds per stage on this machine; ENSEMBLE_MEMBERS=30 for a whole ensemble, which takes hours
+benchmark: setup ## seconds per stage, and time, size and memory of results, on this machine; ENSEMBLE_MEMBERS=30 for a whole ensemble, which takes hours
 	@ENSEMBLE_MEMBERS=$(ENSEMBLE_MEMBERS) ENSEMBLE_SLICES=$(ENSEMBLE_SLICES) $(BIN)/python -m pytest tests/benchmarks --override-ini addopts="--import-mode=importlib" -s
 
 lock: ## resolve requirements*.in anew, with hashes, and measure download and disk
