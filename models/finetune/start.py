@@ -16,6 +16,9 @@ from models.finetune.lite import LiteProjections
 from models.finetune.recipe import PAPER, PROJECTION, WHOLE_MODEL, LossName, Recipe
 from models.finetune.trainable import Trainable
 
+ENSEMBLES = "ensembles"
+"""The block of a bundle's description that names its ensembles."""
+
 
 def trainable(encoder: DualEncoder, work: Path, freeze: bool = False, fresh: int | None = None) -> Trainable:
     """Return the encoder as something to fine-tune.
@@ -53,10 +56,21 @@ def preset(mode: Literal["recommended", "paper"], loss: LossName, projections_on
     return replace(PAPER if mode == "paper" else recommended, loss=loss)
 
 
+def _without(block: str, text: str) -> str:
+    """Return a YAML text without one of its top-level blocks; comments elsewhere stay."""
+    kept, inside = [], False
+    for line in text.splitlines(keepends=True):
+        inside = line.startswith(f"{block}:") or (inside and line[:1] in {" ", "\n"})
+        if not inside:
+            kept.append(line)
+    return "".join(kept)
+
+
 def derive_bundle(source: Path, weights: Path, recipe: Path, folder: Path) -> Path:
     """Make a bundle like the one in ``source`` with fine-tuned weights, and return its folder.
 
-    Files that other packages carry are not copied. Raises ModelError (BUNDLE-INVALID).
+    Files that other packages carry are not copied, and ensembles are left out: they learnt what the encoder
+    before answered. Raises ModelError (BUNDLE-INVALID).
     """
     description = describe(source)
     role = "alignment-head" if "alignment-head" in description["files"] else "encoder"
@@ -71,7 +85,7 @@ def derive_bundle(source: Path, weights: Path, recipe: Path, folder: Path) -> Pa
     name = f"finetuned-{role}.safetensors"
     shutil.copyfile(weights, folder / name)
     shutil.copyfile(recipe, folder / recipe.name)
-    text = (source / "bundle.yaml").read_text(encoding="utf-8")
+    text = _without(ENSEMBLES, (source / "bundle.yaml").read_text(encoding="utf-8"))
     changes = {f"name: {description['name']}": f"name: {description['name']}-finetuned"}
     changes[f"path: {entry['path']}"] = f"path: {name}"
     if "source" in entry:
