@@ -64,7 +64,7 @@ test-all: setup ## lint, every test with real peers and faults, the time of each
 	times=""
 	part lint $(MAKE) --no-print-directory lint
 	part quick $(BIN)/python -m pytest -m "$(QUICK)"
-	part slow $(BIN)/python -m pytest -m "slow and not peers and not faults"
+	part slow $(BIN)/python -m pytest --ignore=tests/benchmarks -m "slow and not peers and not faults"
 	part peers $(BIN)/python -m pytest -m "peers and not faults"
 	part faults $(BIN)/python -m pytest -m "faults"
 	printf '%s%-16s %5d s\n' "$$times" total $$((SECONDS - begin))
