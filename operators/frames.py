@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
-from highdicom.frame import encode_frame
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import RLELossless
+from pydicom.pixels.encoders import RLELosslessEncoder
 
 Frame = npt.NDArray[np.generic]
 
@@ -94,11 +93,16 @@ def put_run_lengths(result: Dataset, frames: Iterable[npt.NDArray[np.unsignedint
     for frame in frames:
         result.Rows, result.Columns = frame.shape
         encoded.append(
-            encode_frame(
+            RLELosslessEncoder.encode(
                 frame,
-                RLELossless,
+                encoding_plugin="pylibjpeg",  # GDCM ends the process over an odd number of pixels
+                rows=result.Rows,
+                columns=result.Columns,
+                samples_per_pixel=1,
+                number_of_frames=1,
                 bits_allocated=result.BitsAllocated,
                 bits_stored=result.BitsStored,
+                pixel_representation=0,
                 photometric_interpretation=result.PhotometricInterpretation,
             )
         )

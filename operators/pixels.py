@@ -2,13 +2,17 @@
 
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_file_meta_info
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from models.errors import Code, InputError
 from operators import header as tags
@@ -118,7 +122,7 @@ def _decode(plane: Slice) -> npt.NDArray[np.generic]:
     """Return (H, W) or (H, W, samples) as stored, colour as RGB."""
     header = plane.instance.header
     try:
-        stored = pixel_array(plane.instance.path, index=plane.frame if plane.instance.frames > 1 else None)
+        stored = pixel_array(_source(plane), index=plane.frame if plane.instance.frames > 1 else None)
         if _is_palette(header):
             stored = apply_color_lut(stored, header)
     except _DECODER_ERRORS as error:
@@ -126,6 +130,16 @@ def _decode(plane: Slice) -> npt.NDArray[np.generic]:
     if stored.shape[:2] != (plane.instance.rows, plane.instance.columns):
         raise _undecodable(plane, f"decoded to a shape of {stored.shape}")
     return stored
+
+
+def _source(plane: Slice) -> Path | Dataset:
+    """Return what pydicom decodes: the file, from which it reads one frame, or all of a deflated one.
+
+    It looks for the frame at its place in the file, and in a deflated file nothing has a place.
+    """
+    path = plane.instance.path
+    syntax = read_file_meta_info(path).TransferSyntaxUID
+    return dcmread(path) if syntax == DeflatedExplicitVRLittleEndian else path
 
 
 def _is_palette(header: Dataset) -> bool:
