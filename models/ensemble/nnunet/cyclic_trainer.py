@@ -90,6 +90,11 @@ class CyclicTrainer(nnUNetTrainer):  # type: ignore[misc]
         """Log, and never print: the terminal belongs to the progress bar."""
         logger.debug(" ".join(str(value) for value in args))
 
+    def initialize(self) -> None:
+        """Build the network from the recipe's seed: a training that is begun again begins the same."""
+        torch.manual_seed(self.recipe.seed)
+        super().initialize()
+
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, CycleRate]:
         """Return nnU-Net's optimizer with the rate of the recipe."""
         optimizer, _ = super().configure_optimizers()

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 import models.ensemble.members as files
@@ -67,9 +68,11 @@ def members(trained):
 
 
 def assert_same(one, other):
+    """Equal to the last digits of half precision: a processor need not round the same sum alike twice."""
     assert one.keys() == other.keys()
     for name, tensors in one.items():
-        assert all((value == other[name][key]).all() for key, value in tensors.items())
+        for key, value in tensors.items():
+            torch.testing.assert_close(value.float(), other[name][key].float(), rtol=2e-3, atol=5e-4)
 
 
 def test_the_end_of_every_cycle_leaves_a_member_without_optimizer_in_half_precision(whole):
