@@ -58,14 +58,12 @@ def test_every_pixel_that_the_models_find_lies_on_a_source(tmp_path, name, promp
 
 
 def test_the_liver_is_found_where_its_label_map_has_it(tmp_path):
-    """The label map lies on the grid of the CT with its rows the other way round: millimetres decide."""
+    """The label map has its rows the other way round: upside down, the agreement would be 0.53."""
     seg, sources = segmented(FIRST_CT, LIVER, tmp_path)
     truth = [liver_on(source) for source in sources]
     found = masks(seg, sources)
     both = sum((one & other).sum() for one, other in zip(truth, found, strict=True))
-    assert 2 * both / (sum(map(np.sum, truth)) + sum(map(np.sum, found))) > 0.5
-    turned = [one[::-1] for one in truth]
-    assert sum((one & other).sum() for one, other in zip(turned, found, strict=True)) < both / 2
+    assert 2 * both / (sum(map(np.sum, truth)) + sum(map(np.sum, found))) > 0.8
 
 
 def liver_on(source: Dataset) -> npt.NDArray[np.bool_]:
