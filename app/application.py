@@ -162,7 +162,8 @@ def run_task(
         When the request, the bundle or the preset is wrong, whatever the series.
     """
     output_folder.mkdir(parents=True, exist_ok=True)
-    context = replace(context, method=context.method.using(task.method, task.mode, effective(task)))
+    method = context.method.using(task.method, task.mode, task.settings).voting(task.ensemble)
+    context = replace(context, method=method)
     provenance = provenance_of(task, context)
     with _one_run_at_a_time:
         _prepare_holoscan(input_folder, output_folder)
@@ -172,12 +173,6 @@ def run_task(
         except InputError as error:
             return _refused(application.record, input_folder, series, provenance, error)
     return _outcome(application.record, series, task)
-
-
-def effective(task: Task) -> dict[str, object]:
-    """Return the settings of a task, with what it says of ensembles among them."""
-    ensemble = {**task.settings.get("ensemble", {}), "vote": task.ensemble}
-    return {**task.settings, "ensemble": ensemble}
 
 
 def provenance_of(task: Task, context: RunContext) -> Provenance:

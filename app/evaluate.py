@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import typer
 from PIL import Image as Pillow
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from app.config import Config
+from app.method_choice import chosen_preset, load_method, only_target
 from models.errors import Code, ConfigError, DatasetError
 from models.evaluation.answer import Answer
 from models.evaluation.dataset import Dataset, Item
@@ -97,14 +98,14 @@ def evaluate(request: Request, config: Config) -> int:
         The bundle cannot be loaded.
     """
     task = None if request.task is None else config.task(request.task)
-    preset, mode = _preset(request, task)
+    preset, mode = chosen_preset(request.method, request.mode, task)
     overrides = task.settings if task else {}
     _refuse_contradictions(request)
     seed = task.seed if task else DEFAULT_SEED
     if request.suite is not None:
         from app.grids import suite
 
-        suite(request, config, _load(request, config).using(preset, mode, overrides), seed)
+        suite(request, config, load_method(request.bundle, config).using(preset, mode, overrides), seed)
         return DONE
     dataset = open_layout(request.layout, request.dataset or Path())
     prompts = choose_prompts(dataset, request, task)
@@ -112,7 +113,12 @@ def evaluate(request: Request, config: Config) -> int:
         from app.grids import ablation
 
         ablation(
-            request, config, dataset, prompts, _load(request, config).using(preset, mode, overrides), seed
+            request,
+            config,
+            dataset,
+            prompts,
+            load_method(request.bundle, config).using(preset, mode, overrides),
+            seed,
         )
         return DONE
     question = Question(prompts, preset, mode, seed, overrides, task is not None and task.ensemble)
@@ -123,10 +129,9 @@ def _evaluate_once(request: Request, config: Config, dataset: Dataset, question:
     for folder in (request.save_masks, request.report and request.report.parent):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-    method = _load(request, config)
-    ensemble = {**question.overrides.get("ensemble", {}), "vote": _with_ensemble(request, question, method)}
-    overrides = {**question.overrides, "ensemble": ensemble}
-    method = method.using(question.preset, question.mode, overrides)
+    method = load_method(request.bundle, config)
+    voting = _with_ensemble(request, question, method)
+    method = method.using(question.preset, question.mode, question.overrides).voting(voting)
     asking, notes = _asking(request, dataset, question, method)
     scored, cases = _run(request, dataset, question, method, asking)
     heading = replace(_heading(request, config, question, method), notes=notes)
@@ -158,25 +163,8 @@ def choose_prompts(dataset: Dataset, request: Request, task: Task | None) -> dic
             "nothing is asked: give --prompt, --prompt-task or --task, or put a prompts.csv into "
             f"{dataset.folder}",
         )
-    if len(task.targets) > 1:
-        labels = ", ".join(target.segment.label for target in task.targets)
-        raise ConfigError(
-            Code.USAGE,
-            f"task {task.name} asks for several structures ({labels}), a data set has one mask per image; "
-            "name one with --prompt",
-        )
-    return {item.name: task.targets[0].prompts for item in dataset.items}
-
-
-def _preset(request: Request, task: Task | None) -> tuple[str, str]:
-    """Return method and mode: the options, else the task's, else the first that tasks may name."""
-    default = [get_args(Task.model_fields[field].annotation)[0] for field in ("method", "mode")]
-    method = request.method or (task.method if task else default[0])
-    mode = request.mode or (task.mode if task else default[1])
-    from models.presets import preset
-
-    preset(method, mode, overrides=task.settings if task else None)
-    return method, mode
+    target = only_target(task, "a data set has one mask per image; name one with --prompt")
+    return {item.name: target.prompts for item in dataset.items}
 
 
 def _refuse_contradictions(request: Request) -> None:
@@ -215,14 +203,6 @@ def _with_ensemble(request: Request, question: Question, method: "Method") -> bo
             f"--ensemble on: {what} has no trained checkpoint ensemble; leave the option out or say off",
         )
     return request.ensemble
-
-
-def _load(request: Request, config: Config) -> "Method":
-    from models.bundles.bundle import load_bundle
-    from models.method import Method
-
-    reference = request.bundle or config.models.bundle
-    return Method(load_bundle(reference, config.models.directory, config.models.device))
 
 
 def _heading(request: Request, config: Config, question: Question, method: "Method") -> Heading:

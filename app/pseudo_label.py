@@ -10,7 +10,9 @@ from rich.progress import track
 from rich.table import Table
 
 from app.config import Config
+from app.method_choice import chosen_preset, load_method, only_target
 from models.errors import Code, ConfigError
+from operators.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,47 +53,31 @@ def pseudo_label(request: Request, config: Config) -> int:
     ModelError, PromptError
         As the method does.
     """
-    from models.ensemble.pseudo_label import pseudo_labels
-    from models.ensemble.pseudo_set import add, begin, source_images
-    from models.evaluation.dataset import read_image
+    from models.ensemble.pseudo_set import begin, label, source_images
 
-    prompts, seed = _question(request, config)
-    method = _method(request, config)
+    task = None if request.task is None else config.task(request.task)
+    prompts, seed = _question(request, task)
+    preset, mode = chosen_preset(request.method, request.mode, task)
+    method = load_method(request.bundle, config).using(preset, mode, task.settings if task else {})
     images = {path.stem: path for path in source_images(request.images)}
     record = _record(method, prompts, seed)
     rows = begin(request.out, record, request.images / "groups.csv")
-    missing = [name for name in images if name not in rows]
-    labels = pseudo_labels(((name, read_image(images[name])) for name in missing), method, prompts, seed)
+    missing = {name: path for name, path in images.items() if name not in rows}
+    labelled = label(request.out, missing, method, prompts, seed)
     console = Console(stderr=True)
-    for label in track(labels, description="pseudo-labels", total=len(missing), console=console):
-        rows[label.name] = add(request.out, images[label.name], label)
+    for row in track(labelled, description="pseudo-labels", total=len(missing), console=console):
+        rows[row.name] = row
     Console().print(_summary([rows[name] for name in images]))
     Console().print(f"labels: {request.out}; look at them before you train on them")
     return DONE if any(rows[name].code is None for name in images) else NOTHING_FOUND
 
 
-def _question(request: Request, config: Config) -> tuple[tuple[str, ...], int]:
+def _question(request: Request, task: Task | None) -> tuple[tuple[str, ...], int]:
     if request.prompt is not None:
         return (request.prompt,), 0
-    if request.task is None:
+    if task is None:
         raise ConfigError(Code.USAGE, "say what to label: --task or --prompt")
-    task = config.task(request.task)
-    if len(task.targets) > 1:
-        raise ConfigError(Code.USAGE, f"task {task.name} has several targets; name one with --prompt")
-    return task.targets[0].prompts, task.seed
-
-
-def _method(request: Request, config: Config) -> "Method":
-    from models.bundles.bundle import load_bundle
-    from models.method import DEFAULT, Method
-
-    task = None if request.task is None else config.task(request.task)
-    bundle = load_bundle(
-        request.bundle or config.models.bundle, config.models.directory, config.models.device
-    )
-    name = request.method or (task.method if task else DEFAULT[0])
-    mode = request.mode or (task.mode if task else DEFAULT[1])
-    return Method(bundle).using(name, mode, task.settings if task else {})
+    return only_target(task, "an image gets one label; name one with --prompt").prompts, task.seed
 
 
 def _record(method: "Method", prompts: tuple[str, ...], seed: int) -> dict[str, Any]:

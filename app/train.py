@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from app.config import Config
+from app.method_choice import only_target
 from models.errors import Code, ConfigError
 
 if TYPE_CHECKING:
@@ -69,9 +70,7 @@ def train(request: Request, config: Config) -> int:
     from models.ensemble.train import prepare
     from models.ensemble.train import train as run
 
-    target = config.task(request.task).targets
-    if len(target) > 1:
-        raise ConfigError(Code.USAGE, f"task {request.task} has several targets; an ensemble has one")
+    target = only_target(config.task(request.task), "an ensemble has one")
     recipe = recipe_of(request)
     labelled = _labelled(request)
     work = request.work or request.out / "work"
@@ -93,7 +92,7 @@ def train(request: Request, config: Config) -> int:
         trained = run(work, size, recipe, config.models.device, report)
     with console.status("temperature and review threshold on the labels held back"):
         method, source = _source(request)
-        purpose = Purpose(request.task, target[0].prompts, request.labels, method, source)
+        purpose = Purpose(request.task, target.prompts, request.labels, method, source)
         record = export(trained, labelled, purpose, request.out)
     Console().print(
         f"{request.out}: {len(record.members)} members, temperature {record.temperature:.2f}, review above "

@@ -62,6 +62,10 @@ class Method:
         """Return the same models with another preset, perhaps changed. Raises ConfigError as preset does."""
         return Method(self.bundle, preset(method, mode, self.bundle.tuned, overrides))
 
+    def voting(self, vote: bool) -> "Method":
+        """Return the same method, whose bundle's checkpoint ensembles vote or do not."""
+        return Method(self.bundle, self.settings.overridden({"ensemble": {"vote": vote}}))
+
     def text(self, prompts: Sequence[str]) -> Tensor:
         """Return the embedding (D,) of several wordings of one thing: the unit mean of their unit rows.
 

@@ -5,7 +5,7 @@ fold 5 is the one that ships in ``lite``.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
@@ -106,12 +106,21 @@ def method_with(head: Path) -> Method:
 
 def held_out(data: Path, origin: str, fold: int) -> Dataset:
     """Return one fold of one set, with the patients that its names tell."""
+    return _of_folds(data, origin, {fold})
+
+
+def other_folds(data: Path, origin: str, fold: int) -> Dataset:
+    """Return all folds of one set but one, with the patients that its names tell."""
+    return _of_folds(data, origin, set(range(1, FOLDS + 1)) - {fold})
+
+
+def _of_folds(data: Path, origin: str, wanted: Container[int]) -> Dataset:
     dataset = open_dataset(data / origin)
     folds = committed()
     items = [
         replace(item, patient=patient_of(item.name))
         for item in dataset.items
-        if folds.get((origin, item.name)) == fold
+        if folds.get((origin, item.name)) in wanted
     ]
     return replace(dataset, items=tuple(items))
 

@@ -12,11 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from models.align.crossfit import held_out, method_with
-from models.align.folds import FOLDS, SETS, SHIPPED_WITHOUT, committed, patient_of
+from models.align.crossfit import held_out, method_with, other_folds
+from models.align.folds import FOLDS, SETS, SHIPPED_WITHOUT, patient_of
 from models.bundles.bundle import Bundle
 from models.errors import Code, ConfigError
-from models.evaluation.dataset import Dataset, open_dataset
+from models.evaluation.dataset import Dataset
 from models.evaluation.grid import SCORES, Line, line
 from models.evaluation.run import Prompts
 from models.evaluation.statistics import estimate
@@ -124,11 +124,8 @@ def joined(row: Variant, parts: Sequence[Result]) -> Result:
 
 def _support(data: Path, origin: str, fold: int) -> tuple[Labelled, ...]:
     """Labelled images of the other folds, as many as the largest number of shots takes."""
-    folds = committed()
-    dataset = open_dataset(data / origin)
-    others = [item for item in dataset.items if folds.get((origin, item.name)) not in {None, fold}]
     most = max(row.shots for row in ROWS)
-    return read_labelled(chosen(replace(dataset, items=tuple(others)), most).items)
+    return read_labelled(chosen(other_folds(data, origin, fold), most).items)
 
 
 def _no_other(role: str) -> Bundle:

@@ -9,20 +9,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.align.corpus import brain_without_tumour
-from models.align.crossfit import CONCEPT, held_out, method_with, train_head
+from models.align.crossfit import CONCEPT, held_out, method_with, other_folds, train_head
 from models.align.features import Features
-from models.align.folds import FOLDS, SHIPPED_WITHOUT, committed, patient_of
+from models.align.folds import FOLDS, SHIPPED_WITHOUT
 from models.align.results import kept, scored_from_json, scored_to_json
 from models.bundles.bundle import load_bundle
 from models.ensemble.export import Purpose, export
 from models.ensemble.plan import LADDER, Size
-from models.ensemble.pseudo_label import pseudo_labels
-from models.ensemble.pseudo_set import add, begin, believed
+from models.ensemble.pseudo_set import begin, believed, label
 from models.ensemble.recipe import Recipe
 from models.ensemble.record import DESCRIPTION, EnsembleRecord, read_record
 from models.ensemble.schedule import Cycles
 from models.ensemble.train import prepare, train
-from models.evaluation.dataset import open_dataset, read_image
 from models.evaluation.run import Prompts, Scored, evaluate
 from models.labelled import Labelled, read_labelled
 from models.method import Method
@@ -105,10 +103,18 @@ def _rows(
     ensemble = _trained(labels, place / "ensemble", SMALL, CYCLES, purpose, plan.seconds, told)
     yield SINGLE, replace(ensemble, members=ensemble.members[-1:])
     yield ENSEMBLE, ensemble
-    truth = replace(purpose, labels="truth")
+    truth = replace(purpose, labels="truth", method=None)
     yield (
         BOUND,
-        _trained(_masked(plan.data, origin, fold), place / "truth", SMALL, CYCLES, truth, plan.seconds, told),
+        _trained(
+            read_labelled(other_folds(plan.data, origin, fold).items),
+            place / "truth",
+            SMALL,
+            CYCLES,
+            truth,
+            plan.seconds,
+            told,
+        ),
     )
 
 
@@ -122,22 +128,10 @@ def _pseudo(plan: Plan, origin: str, method: Method, folder: Path, told: Told) -
         if path.stem not in judged
     }
     rows = begin(folder, {"prompts": list(prompts), "settings": method.settings.record()}, folder / "none")
-    missing = [name for name in images if name not in rows]
-    answers = pseudo_labels(((name, read_image(images[name])) for name in missing), method, prompts)
-    for number, label in enumerate(answers, start=1):
-        add(folder, images[label.name], label)
+    missing = {name: path for name, path in images.items() if name not in rows}
+    for number, _ in enumerate(label(folder, missing, method, prompts), start=1):
         told(f"{origin}: pseudo-labels", number, len(missing))
     return believed(folder, LEAST_CONFIDENCE)
-
-
-def _masked(data: Path, origin: str, fold: int) -> Sequence[Labelled]:
-    folds = committed()
-    items = [
-        replace(item, patient=patient_of(item.name))
-        for item in open_dataset(data / origin).items
-        if folds.get((origin, item.name)) not in {None, fold}
-    ]
-    return read_labelled(items)
 
 
 def _trained(
@@ -167,7 +161,7 @@ def _asking(method: Method, ensemble: EnsembleRecord | None) -> Method:
     if ensemble is None:
         return method
     bundle = replace(method.bundle, ensembles=(replace(ensemble, method=None),))
-    return Method(bundle, method.settings.overridden({"ensemble": {"vote": True}}))
+    return Method(bundle, method.settings).voting(True)
 
 
 def _judged(plan: Plan, fold: int, origin: str, method: Method, path: Path) -> list[Scored]:

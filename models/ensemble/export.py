@@ -5,7 +5,6 @@ pseudo-labels, they tell how well the members agree with the method, not with th
 """
 
 import csv
-import hashlib
 import io
 import json
 import shutil
@@ -18,6 +17,8 @@ import numpy as np
 import yaml
 from PIL import Image as Pillow
 
+from models.bundles.files import sha256_of
+from models.ensemble.members import member_path, members_in
 from models.ensemble.plan import CONFIGURATION
 from models.ensemble.recipe import SECTION
 from models.ensemble.record import DESCRIPTION, EnsembleRecord, read_record
@@ -52,11 +53,12 @@ class Purpose:
 
 def export(trained: Trained, labelled: Sequence[Labelled], purpose: Purpose, out: Path) -> EnsembleRecord:
     """Write the ensemble's folder and return what it says. Raises ModelError (ENSEMBLE-EMPTY)."""
-    (out / "members").mkdir(parents=True, exist_ok=True)
     entries = []
-    for path in sorted((trained.folder / "members").glob("epoch_*.safetensors")):
-        shutil.copyfile(path, out / "members" / path.name)
-        entries.append({"path": f"members/{path.name}", "epoch": int(path.stem[6:]), "sha256": _sha256(path)})
+    for epoch, path in members_in(trained.folder).items():
+        kept = member_path(out, epoch)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, kept)
+        entries.append({"path": str(kept.relative_to(out)), "epoch": epoch, "sha256": sha256_of(kept)})
     if not entries:
         raise ModelError(Code.ENSEMBLE_EMPTY, f"{trained.folder}: the training left no member")
     plans = _plans(trained)
@@ -76,7 +78,7 @@ def export(trained: Trained, labelled: Sequence[Labelled], purpose: Purpose, out
         "source": f"trained by `textseg train {purpose.task} --labels {purpose.labels}`",
         "side": trained.size.side,
         "around": trained.recipe.around,
-        "plans": {"path": PLAN, "sha256": _sha256(out / PLAN)},
+        "plans": {"path": PLAN, "sha256": sha256_of(out / PLAN)},
         "temperature": 1.0,
         "review": 0.5,
         "recipe": trained.recipe.record(),
@@ -138,7 +140,3 @@ def _write_names(path: Path, labelled: Iterable[Labelled], held: Iterable[str]) 
     for item in sorted(labelled, key=lambda one: one.name):
         rows.writerow((item.name, "held-back" if item.name in back else "trained"))
     replace_text(path, text.getvalue())
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

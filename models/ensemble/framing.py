@@ -22,6 +22,9 @@ from models.segmenters.prompts import tight_box
 LEAST_SIDE = 16.0
 """Of a window in pixels: the neighbourhood of a few pixels says nothing."""
 
+VIEW = "__"
+"""Between the name of an image and the number of a window on it."""
+
 VIEWS = 3
 """Windows on each image for training: the first as it is asked later, the others shifted, of other widths."""
 
@@ -68,8 +71,12 @@ class Framing:
                 margin = float(rng.uniform(low, high))
             seen = _pixels(widen(box, margin, shift, size), size)
             yield Labelled(
-                f"{item.name}__{number}", item.image[seen], item.mask[seen], item.patient or item.name
+                f"{item.name}{VIEW}{number}", item.image[seen], item.mask[seen], item.patient or item.name
             )
+
+    def seen_in(self, view: str) -> str:
+        """Return the name of the image that the view of that name shows."""
+        return view if self.around is None else view.rpartition(VIEW)[0]
 
 
 def _pixels(box: Box, size: tuple[int, int]) -> tuple[slice, slice]:

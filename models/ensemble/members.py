@@ -11,6 +11,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from models.errors import Code, ModelError
+from models.evaluation.files import replace_bytes
+
+MEMBERS, STEM = "members", "epoch_"
 
 
 def parameters_of(network: nn.Module) -> dict[str, Tensor]:
@@ -23,14 +26,15 @@ def write_member(path: Path, network: nn.Module) -> None:
     replace_bytes(path, save(parameters_of(network)))
 
 
-def replace_bytes(path: Path, content: bytes) -> None:
-    """Put a file into its place in one step, so that a reader sees all of it or the one before."""
-    part = path.with_suffix(".part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def member_path(folder: Path, epoch: int) -> Path:
+    """Return where the member of an epoch (from 1) lies below the folder of a training or an ensemble."""
+    return folder / MEMBERS / f"{STEM}{epoch:04}.safetensors"
+
+
+def members_in(folder: Path) -> dict[int, Path]:
+    """Return the members below a folder by their epoch (from 1), in order."""
+    paths = sorted((folder / MEMBERS).glob(f"{STEM}*.safetensors"))
+    return {int(path.stem.removeprefix(STEM)): path for path in paths}
 
 
 def read_member(path: Path) -> dict[str, Tensor]:

@@ -11,19 +11,22 @@ Every finished image is a finished row, so that an interrupted run goes on.
 import csv
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image as Pillow
 
-from models.ensemble.pseudo_label import PseudoLabel
+from models.ensemble.pseudo_label import PseudoLabel, pseudo_labels
 from models.errors import Code, DatasetError
-from models.evaluation.dataset import images_in, open_dataset
+from models.evaluation.dataset import images_in, open_dataset, read_image
 from models.evaluation.files import replace_text
 from models.labelled import Labelled, read_labelled
+
+if TYPE_CHECKING:
+    from models.method import Method
 
 TABLE, RECORD = "pseudo-labels.csv", "record.json"
 COLUMNS = ("name", "code", "confidence", "uncertainty", "foreground_fraction")
@@ -66,6 +69,15 @@ def begin(out: Path, record: Mapping[str, Any], groups: Path) -> dict[str, Row]:
     if not (out / TABLE).is_file():
         replace_text(out / TABLE, ",".join(COLUMNS) + "\n")
     return {row.name: row for row in read_rows(out)}
+
+
+def label(
+    out: Path, images: Mapping[str, Path], method: "Method", prompts: Sequence[str], base_seed: int = 0
+) -> Iterator[Row]:
+    """Label images by their names, and yield each row when it is written. Raises as the method does."""
+    shown = ((name, read_image(path)) for name, path in images.items())
+    for one in pseudo_labels(shown, method, prompts, base_seed):
+        yield add(out, images[one.name], one)
 
 
 def add(out: Path, image: Path, label: PseudoLabel) -> Row:

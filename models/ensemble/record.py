@@ -59,7 +59,7 @@ class EnsembleRecord:
     plans
         nnU-Net's plan: network, patch, normalisation.
     temperature
-        Divides every member's logits; fitted on labels held back from training.
+        Divides the logit of the members' mean; fitted on labels held back from training.
     review
         Mean entropy over the mask, in bits, above which a result asks for a review.
     """

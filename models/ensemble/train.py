@@ -24,7 +24,7 @@ from models.ensemble.raw_dataset import NAME, nnunet_environment, split, write_r
 from models.ensemble.recipe import Recipe
 from models.errors import Code, DatasetError, ModelError
 from models.evaluation.files import replace_text
-from models.labelled import Labelled
+from models.labelled import Labelled, identity
 
 if TYPE_CHECKING:
     from models.ensemble.nnunet.cyclic_trainer import CyclicTrainer
@@ -75,13 +75,11 @@ def prepare(
             )
         return _size(kept["size"]), Recipe.read(kept["recipe"])
     with nnunet_environment(work, loaders=1), _quiet():
-        if size is None:
-            size = (
-                DEFAULT
-                if seconds is None
-                else fit(_planned(labelled, work, DEFAULT, recipe), recipe, seconds)
-            )
-        plans = _planned(labelled, work, size, recipe)
+        first = size or DEFAULT
+        plans = _planned(labelled, work, first, recipe)
+        size = fit(plans, recipe, seconds) if size is None and seconds is not None else first
+        if size.side != first.side:
+            plans = _planned(labelled, work, size, recipe)
         _preprocess(plans, size, recipe, work)
     if seconds is not None:
         with nnunet_environment(work), _quiet():
@@ -113,7 +111,7 @@ def train(work: Path, size: Size, recipe: Recipe, device: str, report: Progress)
                 ) from error
         plans = json.loads(_plans_path(work).read_text(encoding="utf-8"))
         held = json.loads((_preprocessed(work) / "splits_final.json").read_text(encoding="utf-8"))[0]["val"]
-        names = dict.fromkeys(name.partition("__")[0] if recipe.around is not None else name for name in held)
+        names = dict.fromkeys(Framing(size.side, recipe.around).seen_in(view) for view in held)
         return Trained(plans, trainer.folder, tuple(names), size, recipe)
 
 
@@ -121,9 +119,8 @@ def labels_digest(labelled: Sequence[Labelled]) -> str:
     """Return a hash of all names, pixels, labels and patients, in any order."""
     lines = []
     for item in labelled:
-        digest = hashlib.sha256(np.ascontiguousarray(item.image).tobytes())
-        digest.update(np.packbits(item.mask).tobytes())
-        lines.append(f"{item.name} {item.patient} {item.image.shape} {digest.hexdigest()}")
+        mask = hashlib.sha256(np.packbits(item.mask).tobytes()).hexdigest()
+        lines.append(f"{item.name} {item.patient} {identity(item.name, item.image).pixels} {mask}")
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 

@@ -53,11 +53,10 @@ class _Prepared:
 class CheckpointEnsemble:
     """The members of a record, asked one after the other; one network is in memory at any time."""
 
-    def __init__(self, record: EnsembleRecord, temperature: float | None = None) -> None:
+    def __init__(self, record: EnsembleRecord) -> None:
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
         self.record = record
-        self.temperature = record.temperature if temperature is None else temperature
         plans = json.loads(record.plans.read_text(encoding="utf-8"))
         self.network = network_of(plans).eval()
         self.upright = SECTION in plans and Recipe.read(plans[SECTION]).upright
@@ -116,7 +115,7 @@ class CheckpointEnsemble:
 
     def _on_pixels(self, one: EnsemblePrediction, where: _Prepared) -> tuple[Agreement, int]:
         mean = where.back(one.probability)
-        probability = tempered(mean, self.temperature) * (mean > 0)
+        probability = tempered(mean, self.record.temperature) * (mean > 0)
         information = np.minimum(where.back(one.mutual_information), entropy(mean))
         return Agreement(probability, entropy(probability), information), one.members
 

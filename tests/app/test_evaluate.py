@@ -18,7 +18,7 @@ from tests.models.evaluation.folders import dataset, square
 @pytest.fixture
 def method(monkeypatch):
     fake = FakeMethod()
-    monkeypatch.setattr(app.evaluate, "_load", lambda _request, _config: fake)
+    monkeypatch.setattr(app.evaluate, "load_method", lambda _bundle, _config: fake)
     return fake
 
 
@@ -154,6 +154,6 @@ def test_the_bundle_of_the_option_or_of_the_configuration_is_loaded(monkeypatch)
     monkeypatch.setattr(models.bundles.bundle, "load_bundle", lambda *arguments: loaded.append(arguments))
     monkeypatch.setattr(models.method, "Method", lambda bundle: bundle)
     config = load_config()
-    app.evaluate._load(Request(dataset=None, bundle="other"), config)
-    app.evaluate._load(Request(dataset=None), config)
+    app.evaluate.load_method("other", config)
+    app.evaluate.load_method(None, config)
     assert [reference for reference, *_ in loaded] == ["other", config.models.bundle]

@@ -12,7 +12,7 @@ from tests.models.evaluation.folders import dataset
 
 @pytest.fixture
 def command(monkeypatch):
-    monkeypatch.setattr(app.evaluate, "_load", lambda _request, _config: Method(toy_bundle()))
+    monkeypatch.setattr(app.evaluate, "load_method", lambda _bundle, _config: Method(toy_bundle()))
     runner = CliRunner()
     return lambda *arguments: runner.invoke(commands, [str(argument) for argument in arguments])
 

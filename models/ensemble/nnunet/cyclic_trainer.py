@@ -20,10 +20,11 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from safetensors import safe_open
 from safetensors.torch import save
 
-from models.ensemble.members import replace_bytes, write_member
+from models.ensemble.members import member_path, write_member
 from models.ensemble.recipe import SECTION, Recipe
 from models.ensemble.schedule import Cycles, learning_rate, member_epochs
 from models.errors import Code, DatasetError
+from models.evaluation.files import replace_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,6 @@ UPRIGHT = np.deg2rad(15.0)
 """The most that an upright image is turned."""
 
 STATE = "state.safetensors"
-MEMBERS = "members"
 NETWORK, MOMENTUM = "network/", "momentum/"
 
 
@@ -50,11 +50,6 @@ class CycleRate:
 
 def _nobody(epoch: int, loss: float, dice: float) -> None:
     logger.debug("epoch %d: loss %.4f, Dice %.4f", epoch, loss, dice)
-
-
-def member_path(folder: Path, epoch: int) -> Path:
-    """Return where the member of an epoch (from 0) lies in a training's folder."""
-    return folder / MEMBERS / f"epoch_{epoch + 1:04}.safetensors"
 
 
 class CyclicTrainer(nnUNetTrainer):  # type: ignore[misc]
@@ -142,7 +137,7 @@ class CyclicTrainer(nnUNetTrainer):  # type: ignore[misc]
         """Keep the member and the state of an epoch; the curve is drawn when a cycle ends."""
         self.logger.log("epoch_end_timestamps", time.time(), self.current_epoch)
         if self.current_epoch in self.kept:
-            path = member_path(self.folder, self.current_epoch)
+            path = member_path(self.folder, self.current_epoch + 1)
             path.parent.mkdir(exist_ok=True)
             write_member(path, self.network)
         loss = float(self.logger.get_value("train_losses", step=-1))

@@ -75,6 +75,13 @@ def test_training_sees_the_window_that_is_asked_later_and_others_of_the_same_pat
     assert len({view.image.shape for view in (first, *others)}) > 1
 
 
+def test_a_view_tells_its_image_also_where_the_name_looks_like_one():
+    windows = Framing(64, 0.5)
+    for name in ("a", "a__b", "a__0"):
+        assert {windows.seen_in(view.name) for view in windows.views(disc(name, 0), 0)} == {name}
+    assert Framing(64).seen_in("a__0") == "a__0"
+
+
 def test_windows_are_the_same_every_time_and_differ_by_seed():
     item = disc("a", 0, side=100)
     shapes = [[view.image.shape for view in Framing(64, 0.5).views(item, seed)] for seed in (0, 0, 1)]

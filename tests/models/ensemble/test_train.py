@@ -15,13 +15,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import models.ensemble.members as files
 from models.ensemble.export import Purpose, export
 from models.ensemble.nnunet.cyclic_trainer import STATE
 from models.ensemble.plan import network_of
 from models.ensemble.record import read_record
 from models.ensemble.train import prepare, train
 from models.errors import Code, DatasetError, ModelError
+from models.evaluation import files
 from tests.models.ensemble.small import RECIPE, SIZE, discs
 
 pytestmark = pytest.mark.slow
@@ -129,6 +129,7 @@ def test_a_full_disk_ends_with_its_code_and_loses_nothing(work, whole, monkeypat
     sys.modules.pop("cyclic_trainer", None)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(files, "replace_bytes", full)
+        patched.setattr("models.ensemble.members.replace_bytes", full)
         with pytest.raises(ModelError) as error:
             train(work, SIZE, RECIPE, "cpu", nobody)
     assert error.value.code is Code.STORAGE_FULL

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,7 +61,7 @@ def test_an_image_without_a_region_is_not_looked_at(record):
 
 def test_a_temperature_changes_how_sure_and_not_what(record):
     ((plain, _),) = CheckpointEnsemble(record).predict([IMAGE])
-    ((warm, _),) = CheckpointEnsemble(record, temperature=3.0).predict([IMAGE])
+    ((warm, _),) = CheckpointEnsemble(replace(record, temperature=3.0)).predict([IMAGE])
     assert np.array_equal(plain.probability > 0.5, warm.probability > 0.5)
     assert (warm.entropy >= plain.entropy - 1e-5).all()
 

@@ -42,6 +42,9 @@ class FakeMethod:
     def using(self, method: str, mode: str, overrides: Any = None) -> "FakeMethod":
         return self
 
+    def voting(self, vote: bool) -> "FakeMethod":
+        return self
+
     def text(self, prompts: Any) -> torch.Tensor:
         self.asked.append(tuple(prompts))
         for prompt in prompts:
