@@ -18,7 +18,7 @@ VIEWER := tests/interop/viewer
 OHIF := @ohif/app@3.13.2
 OHIF_SHA512 := 5997719a9986eeba85816f5924b71b82bdd70ad2e2d4a0cd3e831a798e4f3deea3e06e1f8c48e393271933a0ba664d85f3b04ac457e9abe8dde715d907d13c10
 
-.PHONY: help setup demo test test-all viewer lint format benchmark lock clean
+.PHONY: help setup demo test test-all viewer pictures lint format benchmark lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -82,6 +82,9 @@ $(VIEWER)/node_modules/.ready: $(VIEWER)/package-lock.json Makefile
 	tar -xzf "node_modules/$$tarball" -C node_modules/@ohif/app --strip-components=1 package/LICENSE package/dist
 	rm "node_modules/$$tarball"
 	touch node_modules/.ready
+
+pictures: viewer demo ## what `make demo` made, as OHIF shows it, into docs/images
+	@$(BIN)/python -m tests.interop.pictures demo docs/images
 
 lint: setup ## ruff and mypy --strict
 	@$(BIN)/ruff check .

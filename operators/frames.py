@@ -21,14 +21,16 @@ class FrameStream(io.BufferedIOBase):
     """The native frames of an image as a file to read from, of which one frame at a time is in memory.
 
     pydicom writes such an element piece by piece. ``frame`` returns frame ``index`` (from 0), an array of
-    (rows, columns); all have the size of the first, and are made anew every time they are read.
+    (rows, columns); all have the size of the first, and are made anew every time they are read. A byte 0
+    follows an odd number of bytes (PS3.5 8.1.1), which pydicom adds to bytes only.
     """
 
     def __init__(self, frame: Callable[[int], Frame], frames: int) -> None:
         super().__init__()
         self._frame = frame
         self._index, self._bytes = 0, frame(0).tobytes()
-        self._length = frames * len(self._bytes)
+        self._pixels = frames * len(self._bytes)
+        self._length = self._pixels + self._pixels % 2
         self._place = 0
 
     def readable(self) -> bool:
@@ -53,13 +55,15 @@ class FrameStream(io.BufferedIOBase):
         """Return the next ``size`` bytes, fewer at the end; all that are left when it is negative or None."""
         end = self._length if size is None or size < 0 else min(self._length, self._place + size)
         parts = []
-        while self._place < end:
+        while self._place < min(end, self._pixels):
             index, offset = divmod(self._place, len(self._bytes))
             if index != self._index:
                 self._index, self._bytes = index, self._frame(index).tobytes()
             parts.append(self._bytes[offset : offset + end - self._place])
             self._place += len(parts[-1])
-        return b"".join(parts)
+        padding = b"\0" * max(0, end - self._place)
+        self._place += len(padding)
+        return b"".join([*parts, padding])
 
 
 def put_floats(result: Dataset, frame: Callable[[int], npt.NDArray[np.float32]]) -> None:
@@ -70,15 +74,21 @@ def put_floats(result: Dataset, frame: Callable[[int], npt.NDArray[np.float32]])
     )
 
 
-def put_bits(result: Dataset, frames: Iterable[npt.NDArray[np.bool_]]) -> None:
-    """Make ``frames`` the Pixel Data of a result with one bit a pixel.
+def put_bytes(result: Dataset, frame: Callable[[int], npt.NDArray[np.bool_]]) -> None:
+    """Make ``frame`` of 0 to NumberOfFrames - 1 the Pixel Data of a result, a byte a pixel."""
+    result.Rows, result.Columns = frame(0).shape
+    result.PixelData = FrameStream(lambda index: frame(index).astype(np.uint8), int(result.NumberOfFrames))
+
+
+def put_bits(result: Dataset, frame: Callable[[int], npt.NDArray[np.bool_]]) -> None:
+    """Make ``frame`` of 0 to NumberOfFrames - 1 the Pixel Data of a result, a bit a pixel.
 
     The first pixel is the least significant bit, and no frame begins a byte of its own (PS3.5 8.1.1).
     """
+    result.Rows, result.Columns = frame(0).shape
     packed, rest = [], np.empty(0, dtype=np.bool_)
-    for frame in frames:
-        result.Rows, result.Columns = frame.shape
-        bits = np.concatenate([rest, frame.ravel()])
+    for index in range(int(result.NumberOfFrames)):
+        bits = np.concatenate([rest, frame(index).ravel()])
         whole = len(bits) // 8 * 8
         packed.append(np.packbits(bits[:whole], bitorder="little").tobytes())
         rest = bits[whole:]

@@ -1,4 +1,4 @@
-"""The DICOM Segmentation of a finding (PS3.3 A.51), BINARY or a label map, on the grid of the source."""
+"""The DICOM Segmentation of a finding (PS3.3 A.51), masks or a label map, on the grid of the source."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from operators.equipment import MANUFACTURER, result_header
 from operators.findings import BoolArray, Findings, PlaneFinding, mean_entropy
-from operators.frames import put_bits, put_run_lengths
+from operators.frames import put_bits, put_bytes, put_run_lengths
 from operators.identifiers import derived_uid
 from operators.identity import concept_of, encodable, stamp
 from operators.provenance import Provenance
@@ -82,13 +82,16 @@ def _build(
     masks: Masks,
 ) -> Segmentation:
     """Build the SEG of ``sources``; ``present`` (sources, targets) says which targets have a pixel where."""
-    labelled = provenance.task.segmentation_type == "labelmap"
+    kind = _storage_type(provenance, stack.planes[0], int(present.sum()))
+    labelled = kind == "LABELMAP"
     pixels = np.any(present, axis=-1)[:, None, None] if labelled else present[:, None, None, :]
     with disable_value_validation():
         result = Segmentation(
             source_images=sources,
             pixel_array=np.asarray(pixels, dtype=np.uint8),
-            segmentation_type="LABELMAP" if labelled else "BINARY",
+            segmentation_type=kind,
+            fractional_type="OCCUPANCY",
+            max_fractional_value=1,
             segment_descriptions=_segments(stack, stack.planes[findings[0].plane], provenance, window_rule),
             content_description=f"{provenance.task.method}, bundle {provenance.bundle}"[:64],
             content_label="TEXTSEG",
@@ -102,7 +105,8 @@ def _build(
             _drop_background(result)
             put_run_lengths(result, _label_frames(result, masks))
         else:
-            put_bits(result, _binary_frames(result, masks))
+            put = put_bits if kind == "BINARY" else put_bytes
+            put(result, _binary_frame(result, masks))
             overlap = any(finding.covered < finding.pixels for finding in findings)
             result.SegmentsOverlap = "YES" if overlap else "NO"
         _describe(result, stack, provenance)
@@ -112,11 +116,29 @@ def _build(
     return result
 
 
-def _binary_frames(result: Dataset, masks: Masks) -> Iterator[BoolArray]:
+def _storage_type(provenance: Provenance, plane: Slice, frames: int) -> str:
+    """Return how segments are stored: as the task asks, but for bits of which a frame fills no whole bytes.
+
+    OHIF 3.13 takes such frames in the wrong order of bits, or asks for them one by one, and Orthanc cuts them
+    at bytes. So they become FRACTIONAL with a whole byte for every 0 and 1.
+    """
+    if provenance.task.segmentation_type == "labelmap":
+        return "LABELMAP"
+    whole_bytes = plane.instance.rows * plane.instance.columns % 8 == 0
+    return "BINARY" if whole_bytes or frames == 1 else "FRACTIONAL"
+
+
+def _binary_frame(result: Dataset, masks: Masks) -> Callable[[int], BoolArray]:
+    """Return the function that makes the mask of frame ``index``, (rows, columns)."""
     shared = result.SharedFunctionalGroupsSequence[0].get("SegmentIdentificationSequence")
-    for frame in result.PerFrameFunctionalGroupsSequence:
-        segment = frame.get("SegmentIdentificationSequence", shared)[0].ReferencedSegmentNumber
-        yield masks(frame)[segment - 1]
+    frames = result.PerFrameFunctionalGroupsSequence
+
+    def mask(index: int) -> BoolArray:
+        segment = frames[index].get("SegmentIdentificationSequence", shared)[0].ReferencedSegmentNumber
+        found: BoolArray = masks(frames[index])[segment - 1]
+        return found
+
+    return mask
 
 
 def _label_frames(result: Dataset, masks: Masks) -> Iterator[npt.NDArray[np.unsignedinteger]]:

@@ -24,6 +24,8 @@ ABDOMEN = "explicit_VR-UN.dcm"
 HEAD = "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 """ICBM 152 2009a nonlinear symmetric T1 template, brain only, 1 mm, uint8, as nilearn ships it."""
 
+HEAD_MATRIX = np.s_[:196, :232]
+"""All but an empty row and column of 197 x 233: OHIF shows a Parametric Map only of multiples of four pixels."""
 SLICE_DISTANCE_MM = 12
 MISSING = "the demo's images come with the packages pydicom-data and nilearn: run `make setup`"
 
@@ -49,7 +51,8 @@ def write_studies(folder: Path, moment: datetime) -> tuple[DemoStudy, ...]:
     chest = [_renewed(dcmread(packaged("data_store", "data", CHEST)), moment)]
     abdomen = [_renewed(dcmread(packaged("data_store", "data", ABDOMEN)), moment)]
     template = Nifti1Image.from_filename(packaged("nilearn", "datasets", "data", HEAD))
-    head = list(convert(np.asarray(template.dataobj, dtype=np.uint8), template.affine, moment))
+    values = np.asarray(template.dataobj, dtype=np.uint8)[HEAD_MATRIX]
+    head = list(convert(values, template.affine, moment))
     return (
         _write(folder / "chest", "Chest radiograph", f"pydicom-data, {CHEST}", chest),
         _write(folder / "abdomen", "Abdominal CT slice", f"pydicom-data, {ABDOMEN}", abdomen),
@@ -153,13 +156,20 @@ def _head_header(shape: tuple[int, ...], spacing: npt.NDArray[np.float64], momen
 
 
 def _renewed(image: Dataset, moment: datetime) -> Dataset:
-    """Give a packaged image new UIDs and the date ``moment``; pixels and everything else stay."""
+    """Give a packaged image new UIDs and the date ``moment``, and make it one that archives and viewers take.
+
+    The abdomen's elements have no VR of their own (UN), and Orthanc files it under no patient; the chest
+    radiograph has a PixelSpacing of zero, and OHIF shows nothing of it. Pixels and everything else stay.
+    """
+    image.decode()  # gives every element of the dictionary its VR
     image.StudyInstanceUID = generate_uid(prefix=None)
     image.SeriesInstanceUID = generate_uid(prefix=None)
     image.SOPInstanceUID = generate_uid(prefix=None)
     image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
     if "FrameOfReferenceUID" in image:
         image.FrameOfReferenceUID = generate_uid(prefix=None)
+    if not all(image.get("PixelSpacing", [])):
+        del image.PixelSpacing
     _date(image, moment)
     return image
 

@@ -19,12 +19,13 @@ from operators.stack import ImageStack, VolumeStack, build_stack
 from operators.study import read_folder
 from operators.written import Written
 from tests.operators.results import asymmetric
-from tests.operators.synthetic import enhanced, radiograph, ultrasound, volume
+from tests.operators.synthetic import enhanced, phantom, radiograph, ultrasound, volume
 
 QUANTITIES = (ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY)
 SOURCES: dict[str, Callable[[Path], object]] = {
     "CT": volume,
     "MR": lambda folder: volume(folder, modality="MR", row=(0.96, 0.28, 0.0), column=(-0.28, 0.96, 0.0)),
+    "CT, odd matrix": lambda folder: volume(folder, phantom()[:, :39, :47]),
     "one CT slice": lambda folder: [path.unlink() for path in volume(folder)[1:]],
     "Enhanced CT": lambda folder: enhanced(folder / "x.dcm"),
     "CR": lambda folder: radiograph(folder / "x.dcm"),

@@ -17,7 +17,7 @@ from operators.study import read_folder
 from tests.interop.objects import QUANTITIES, stack_of
 from tests.operators.arrangements import EVERY_WAY, arranged, found_everywhere, points, valued_points
 from tests.operators.results import asymmetric, mask_volume, points_of, provenance
-from tests.operators.synthetic import enhanced, volume
+from tests.operators.synthetic import enhanced, phantom, volume
 
 BIN = Path(sys.executable).parent
 
@@ -29,6 +29,7 @@ LAYOUTS = {
     "oblique": {"row": (0.96, 0.28, 0.0), "column": (-0.28, 0.96, 0.0)},
     "coronal": {"row": (1.0, 0.0, 0.0), "column": (0.0, 0.0, -1.0)},
     "flipped": {"row": (-1.0, 0.0, 0.0), "column": (0.0, 1.0, 0.0)},
+    "odd matrix": {"values": phantom()[:, :39, :47]},
 }
 
 

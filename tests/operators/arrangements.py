@@ -1,7 +1,9 @@
 """One phantom of the body, laid out in every way in which rows, columns and slices can follow its axes."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +27,8 @@ SPACING = np.array([0.75, 1.25, 2.5])
 """Millimetres between the voxels of the phantom along x, y and z."""
 CORNER = np.array([-20.0, 30.0, 100.0])
 """LPS millimetres of the phantom's first voxel."""
-SHAPE = (9, 8, 7)
+SHAPE = (12, 8, 10)
+"""Any two sides of it are a matrix of whole bytes of bits, so that segments are BINARY."""
 
 OBLIQUE = np.linalg.qr(np.array([[0.9, -0.2, 0.3], [0.3, 0.95, -0.1], [-0.2, 0.2, 0.9]]))[0]
 OBLIQUE = OBLIQUE * np.sign(np.linalg.det(OBLIQUE))
@@ -53,9 +56,12 @@ def points(turn: npt.NDArray[np.float64] | None = None) -> dict[tuple[float, ...
 
 
 def arranged(
-    folder: Path, axes: npt.NDArray[np.float64], turn: npt.NDArray[np.float64] | None = None
-) -> None:
-    """Write the phantom, turned by ``turn``, as a CT whose rows, columns and files follow ``axes``."""
+    folder: Path, axes: npt.NDArray[np.float64], turn: npt.NDArray[np.float64] | None = None, **options: Any
+) -> list[Path]:
+    """Write the phantom, turned by ``turn``, as a CT whose rows, columns and files follow ``axes``.
+
+    ``options`` are those of :func:`volume`.
+    """
     values, origin = body(), CORNER.copy()
     turned = np.eye(3) if turn is None else turn
     order = [int(np.argmax(np.abs(axis))) for axis in axes]
@@ -67,21 +73,24 @@ def arranged(
     along_row, along_column, between = (axis @ turned.T for axis in axes)
     stored = np.ascontiguousarray(values.transpose(order[2], order[1], order[0]))
     normal = np.cross(along_row, along_column)
-    volume(
+    return volume(
         folder,
         stored,
         origin=origin,
         row=tuple(along_row),
         column=tuple(along_column),
         spacing=(float(between @ normal) * SPACING[order[2]], SPACING[order[1]], SPACING[order[0]]),
+        **options,
     )
 
 
-def found_everywhere(stack: VolumeStack) -> Findings:
-    """Findings that mark what of the phantom is not empty, its value in thousandths as entropy."""
+def found_everywhere(stack: VolumeStack, targets: Sequence[Sequence[int]] = ((400, 600, 800),)) -> Findings:
+    """Findings whose targets have the values named, and as entropy the value in thousandths."""
     made = []
     for index, values in enumerate(stack.values):
-        finding = crop_finding(index, stack.window.rule, values[None] > 0, values[None] / np.float32(1000))
+        masks = np.stack([np.isin(values, names) for names in targets])
+        entropy = np.where(masks, values / 1000, 0).astype(np.float32)
+        finding = crop_finding(index, stack.window.rule, masks, entropy)
         made += [finding] if finding is not None else []
     return Findings(tuple(made), ())
 

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
+from pydicom.pixels.decoders import RLELosslessDecoder
 from pydicom.pixels.utils import unpack_bits
 
-from operators.frames import FrameStream, put_bits, put_floats
+from operators.frames import FrameStream, put_bits, put_bytes, put_floats, put_run_lengths
 
 stacks = arrays.arrays(np.bool_, st.tuples(st.integers(1, 5), st.integers(1, 9), st.integers(1, 9)))
 
@@ -18,11 +20,44 @@ stacks = arrays.arrays(np.bool_, st.tuples(st.integers(1, 5), st.integers(1, 9),
 @given(stacks)
 def test_bits_of_all_frames_follow_each_other_without_a_gap(frames):
     result = Dataset()
-    put_bits(result, iter(frames))
+    result.NumberOfFrames = len(frames)
+    put_bits(result, frames.__getitem__)
     assert (result.Rows, result.Columns) == frames.shape[1:]
     assert len(result.PixelData) % 2 == 0
     np.testing.assert_array_equal(unpack_bits(result.PixelData)[: frames.size], frames.ravel())
     assert not unpack_bits(result.PixelData)[frames.size :].any()
+
+
+@given(stacks)
+def test_bytes_are_zero_and_one_and_an_odd_number_of_them_is_padded_when_written(frames):
+    result = Dataset()
+    result.NumberOfFrames, result.BitsAllocated = len(frames), 8
+    put_bytes(result, frames.__getitem__)
+    assert (result.Rows, result.Columns) == frames.shape[1:]
+    file = io.BytesIO()
+    dcmwrite(file, result, implicit_vr=False, little_endian=True)
+    pixels = dcmread(file, force=True).PixelData
+    assert len(pixels) % 2 == 0
+    assert pixels[: frames.size] == frames.astype(np.uint8).tobytes()
+
+
+@given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9))))
+def test_run_lengths_hold_a_matrix_of_any_size(frames):
+    result = Dataset()
+    result.BitsAllocated = result.BitsStored = 8
+    result.PhotometricInterpretation = "MONOCHROME2"
+    put_run_lengths(result, iter(frames))
+    sizes = {"rows": result.Rows, "columns": result.Columns, "samples_per_pixel": 1, "bits_allocated": 8}
+    decoded, _ = RLELosslessDecoder.as_array(
+        result.PixelData,
+        **sizes,
+        bits_stored=8,
+        number_of_frames=len(frames),
+        pixel_keyword="PixelData",
+        pixel_representation=0,
+        photometric_interpretation="MONOCHROME2",
+    )
+    np.testing.assert_array_equal(decoded.reshape(frames.shape), frames)
 
 
 @given(st.integers(1, 4), st.lists(st.integers(1, 70), max_size=20))

@@ -14,7 +14,7 @@ from operators.segmentation import label_map, picture_segmentation, volume_segme
 from operators.stack import build_stack
 from operators.study import read_folder
 from tests.operators.results import ANATOMY, LIVER, asymmetric, mask_volume, points_of, provenance, task
-from tests.operators.synthetic import ROOT, enhanced, radiograph, ultrasound, volume
+from tests.operators.synthetic import ROOT, enhanced, phantom, radiograph, ultrasound, volume
 
 
 def stack_of(path):
@@ -52,6 +52,20 @@ def test_a_volume_mask_covers_the_same_points_in_the_body(tmp_path, layout):
     read = read_back(volume_segmentation(stack, findings, provenance())).get_volume(combine_segments=True)
     written = points_of(read.array > 0, read.affine)
     assert written == points_of(mask_volume(stack, findings), stack.grid.affine)
+
+
+@pytest.mark.parametrize(("planes", "stored_as"), [((1, 3), "FRACTIONAL"), ((3,), "BINARY")])
+def test_several_frames_that_fill_no_whole_bytes_have_a_byte_per_pixel(tmp_path, planes, stored_as):
+    volume(tmp_path, phantom()[:, :39, :47])
+    stack = stack_of(tmp_path)
+    findings = asymmetric(stack, planes)
+    result = read_back(volume_segmentation(stack, findings, provenance()))
+    assert result.SegmentationType == stored_as
+    assert np.array_equal(np.unique(result.pixel_array), [0, 1])
+    read = result.get_volume(combine_segments=True)
+    assert points_of(read.array > 0, read.affine) == points_of(
+        mask_volume(stack, findings), stack.grid.affine
+    )
 
 
 def test_an_enhanced_source_is_referenced_frame_by_frame(tmp_path):

@@ -1,7 +1,8 @@
-// Where the viewer's own code puts the voxels of a SEG and of a Parametric Map.
+// Where the viewer's own code puts the voxels of our results.
 //
-// stdin:  [{sources: [file, ...] in any order, segmentation: file, map: file}, ...]
-// stdout: [{segmentation: [[x, y, z, value], ...], map: [[x, y, z, value], ...]}, ...], LPS millimetres, voxels above 0
+// stdin:  [{sources: [file, ...] in any order, results: [SEG or Parametric Map, ...]}, ...]
+// stdout: [[[[x, y, z, value], ...] of every result] of every case], LPS millimetres, voxels that are not zero; in a
+//         result's place {failed: why} where the viewer does not take it
 //
 // As in OHIF: the images of a series are sorted along the slice normal; a SEG's frames go to the images that they
 // refer to; a map's values fill the volume of the source images in stored order.
@@ -82,10 +83,19 @@ async function placeMap(volume, path) {
   return [...voxels(pixelData, volume)];
 }
 
+function place(volume, path) {
+  const { Modality } = DicomMetaDictionary.naturalizeDataset(DicomMessage.readFile(bytes(path)).dict);
+  return Modality === 'SEG' ? placeSegmentation(volume, path) : placeMap(volume, path);
+}
+
 const placed = [];
-for (const { sources, segmentation, map } of JSON.parse(readFileSync(0))) {
+for (const { sources, results } of JSON.parse(readFileSync(0))) {
   const volume = utilities.generateVolumePropsFromImageIds(sources.map(load), 'volume');
-  placed.push({ segmentation: await placeSegmentation(volume, segmentation), map: await placeMap(volume, map) });
+  const answers = [];
+  for (const path of results) {
+    answers.push(await place(volume, path).catch((error) => ({ failed: error.message })));
+  }
+  placed.push(answers);
   cache.purgeCache();
 }
 process.stdout.write(JSON.stringify(placed), () => process.exit(0));
