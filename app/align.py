@@ -6,6 +6,7 @@ features and heads in a working folder, so that what was interrupted goes on.
 
 import shutil
 from dataclasses import asdict
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 TASKS = {"breast_ultrasound": "breast-mass", "brain_mr": "brain-tumour", "chest_xray": "chest-lungs"}
 """The task whose prompts are asked of each set."""
 
+CT_TASK = "ct-lungs"
+
 
 def align(data: Path, work: Path, processes: int, bundle: Path) -> int:
     """Train the shipped head, on folds 1 to 4, and put it with its hash into a bundle's folder."""
@@ -34,7 +37,7 @@ def align(data: Path, work: Path, processes: int, bundle: Path) -> int:
     from models.bundles.seal import seal
 
     name = describe(bundle)["files"]["alignment-head"]["path"]
-    features = corpus_features(data, work, processes)
+    features = partial(corpus_features, data, work, processes)
     with _progress() as progress:
         bar = progress.add_task("alignment head", total=sum(phase.epochs for phase in PHASES), loss="")
         path = train_head(
@@ -56,15 +59,18 @@ def crossfit(config: Config, data: Path, work: Path, processes: int, report: Pat
     from models.evaluation.table import scores_table, words_table
 
     heads = _heads(data, work, processes)
-    prompts = task_prompts(config)
+    prompts = task_prompts(config) | ct_prompts(config)
     console = Console()
     with console.status("every image by the head that never saw it"):
         scored, words = score(data, heads, prompts, processes, work / "results")
     document: dict[str, Any] = {"phases": [asdict(phase) for phase in PHASES], "sets": {}}
     for origin, own in scored.items():
         heading = _heading(origin, prompts[origin])
-        console.print(scores_table(heading, own), words_table(words[origin]))
-        document["sets"][origin] = {**build(heading, own), "words": asdict(words[origin])}
+        console.print(scores_table(heading, own))
+        document["sets"][origin] = build(heading, own)
+        if origin in words:
+            console.print(words_table(words[origin]))
+            document["sets"][origin]["words"] = asdict(words[origin])
     if report is not None:
         write(report, document)
     return 0
@@ -111,12 +117,19 @@ def task_prompts(config: Config) -> dict[str, tuple[str, ...]]:
     return {origin: config.task(task).targets[0].prompts for origin, task in TASKS.items()}
 
 
+def ct_prompts(config: Config) -> dict[str, tuple[str, ...]]:
+    """Return what is asked of thorax CT, in each window: the wordings of its task."""
+    from models.align.chest_ct import SETS
+
+    return dict.fromkeys(SETS, config.task(CT_TASK).targets[0].prompts)
+
+
 def _heads(data: Path, work: Path, processes: int) -> "Sequence[Path]":
     from models.align.crossfit import train_heads
     from models.align.folds import FOLDS
     from models.align.train import PHASES
 
-    features = corpus_features(data, work, processes)
+    features = cache(partial(corpus_features, data, work, processes))
     epochs = sum(phase.epochs for phase in PHASES)
     with _progress() as progress:
         bar = progress.add_task("alignment heads", total=epochs * FOLDS, loss="")
@@ -159,7 +172,7 @@ def _heading(origin: str, prompts: tuple[str, ...]) -> "Heading":
         mode=settings.mode,
         prompt=" | ".join(prompts),
         prompts=prompts,
-        task=TASKS[origin],
+        task=TASKS.get(origin, CT_TASK),
         ensemble="off",
         software_version=version("textseg"),
         seed=0,

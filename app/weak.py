@@ -21,13 +21,15 @@ METRICS = ("dsc", "nsd", "ece", "aurc")
 
 @dataclass(frozen=True)
 class Request:
-    """The command line: ``budget`` in minutes for each training, ``folds`` from 1."""
+    """The command line: ``budget`` in minutes for each training, ``folds`` from 1; the rest as in Plan."""
 
     data: Path
     work: Path
     processes: int
     budget: float
     folds: tuple[int, ...]
+    each: int | None = None
+    unlabelled: int | None = None
     report: Path | None = None
 
 
@@ -40,7 +42,16 @@ def weak_supervision(request: Request, config: Config) -> int:
     from models.evaluation.report import summarise, write
 
     prompts = task_prompts(config)
-    plan = Plan(request.data, request.work / "weak", request.budget * 60.0, prompts, request.folds)
+    plan = Plan(
+        data=request.data,
+        work=request.work / "weak" / f"{request.unlabelled or 'all'}-labelled-{request.budget:g}-min",
+        heads=request.work / "heads",
+        seconds=request.budget * 60.0,
+        prompts=prompts,
+        folds=request.folds,
+        each=request.each,
+        unlabelled=request.unlabelled,
+    )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("weak supervision", total=None)
@@ -88,6 +99,8 @@ def _document(
     return {
         "folds": list(request.folds),
         "minutes_per_training": request.budget,
+        "judged_per_set_and_fold": request.each,
+        "labelled_per_set_and_fold": request.unlabelled,
         "rows": {
             row: {
                 origin: {

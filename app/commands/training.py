@@ -157,12 +157,22 @@ def crossfit(
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="Only the table of all methods, on --each images.")
     ] = False,
-    each: Annotated[int, typer.Option(min=1, help="Images of --side-by-side, per set and fold.")] = 2,
+    each: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Images with a target per set and fold of these tables; 2 and all where nothing is said.",
+        ),
+    ] = None,
     weak_supervision: Annotated[
         bool,
         typer.Option("--weak-supervision", help="Only the table of what training on pseudo-labels adds."),
     ] = False,
     budget: Annotated[float, typer.Option(min=0.1, help="Minutes of each training of that table.")] = 14.0,
+    unlabelled: Annotated[
+        int | None,
+        typer.Option(min=1, help="Images without masks that table learns from, per set; all of them."),
+    ] = None,
     fold: Annotated[
         list[int] | None, typer.Option(min=1, max=5, help="Only this fold of that table; may be repeated.")
     ] = None,
@@ -173,13 +183,13 @@ def crossfit(
     if side_by_side:
         from app.align import side_by_side as show_all_methods
 
-        show_all_methods(configuration(config), data, work, processes, each, report)
+        show_all_methods(configuration(config), data, work, processes, each or 2, report)
         return
     if weak_supervision:
         from app.weak import Request
         from app.weak import weak_supervision as show_weak_supervision
 
-        request = Request(data, work, processes, budget, tuple(fold or range(1, 6)), report)
+        request = Request(data, work, processes, budget, tuple(fold or range(1, 6)), each, unlabelled, report)
         show_weak_supervision(request, configuration(config))
         return
     from app.align import crossfit as run

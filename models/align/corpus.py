@@ -7,36 +7,20 @@ teach nothing. The sets are described in the data folder's README; none of their
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PILImage
-from scipy import ndimage
 
-from models.align.concepts import LESIONS, ORGANS
+from models.align.chest_ct import EVERY, chest_ct_slices
+from models.align.concepts import LESIONS
 from models.align.folds import committed
+from models.align.sample import ALL_CONCEPTS, Mask, Sample
+from models.align.volumes import axial, ct_windows, dicom_axial
 from models.contracts import Image
 from models.errors import Code, DatasetError
-from models.intensity import CT_WINDOWS, Window, choose_window, display
-
-Mask = npt.NDArray[np.bool_]
-ALL_CONCEPTS = frozenset(LESIONS) | frozenset(ORGANS)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One image of the corpus. ``fold`` is 0 when the image belongs to no fold and may train every head."""
-
-    origin: str
-    name: str
-    image: Image
-    fold: int = 0
-    regions: dict[str, Mask] = field(default_factory=dict)
-    present: frozenset[str] = frozenset()
-    absent: frozenset[str] = frozenset()
-    mirrors: bool = True
+from models.intensity import choose_window, display
 
 
 def _grey(path: Path) -> Image:
@@ -147,21 +131,6 @@ _TOTAL_MR: dict[str, tuple[int, ...]] = {"spleen": (1,), "kidneys": (2, 3), "liv
 """The label values that the CT and MR maps of TotalSegmentator share."""
 
 
-def _axial(path: Path) -> npt.NDArray[np.float32]:
-    """Read a NIfTI volume as (slices, rows, columns): feet to head, anterior to posterior, right to left."""
-    import nibabel
-
-    canonical = nibabel.as_closest_canonical(nibabel.load(path))
-    ras = np.asarray(canonical.dataobj, dtype=np.float32)
-    return np.ascontiguousarray(ras[::-1, ::-1].transpose(2, 1, 0))
-
-
-def _ct_windows(name: str) -> Iterator[tuple[str, Window]]:
-    for window in ("soft-tissue", "lung"):
-        centre, width = CT_WINDOWS[window]
-        yield f"{name}_{window}", Window(centre - width / 2, centre + width / 2, window)
-
-
 def _regions(labels: npt.NDArray[np.float32], table: dict[str, tuple[int, ...]]) -> dict[str, Mask]:
     """Regions of one slice; a sliver of under 12 pixels is no example of an organ."""
     regions = {concept: np.isin(labels, values) for concept, values in table.items()}
@@ -172,12 +141,12 @@ def label_map_slices(data: Path, every: int) -> Iterator[Sample]:
     """Yield slices of the volumes with TotalSegmentator label maps, CT in two windows."""
     folder = data / "dicom" / "ct_mr_totalsegmentator"
     series = (
-        ("ct_dicom", _dicom_axial(folder / "example_ct_dicom"), folder / "example_seg_dicom.nii.gz", "CT"),
-        ("ct_small", _axial(folder / "example_ct_sm.nii.gz"), folder / "example_seg.nii.gz", "CT"),
-        ("mr_small", _axial(folder / "example_mr_sm.nii.gz"), folder / "example_seg_mr.nii.gz", "MR"),
+        ("ct_dicom", dicom_axial(folder / "example_ct_dicom"), folder / "example_seg_dicom.nii.gz", "CT"),
+        ("ct_small", axial(folder / "example_ct_sm.nii.gz"), folder / "example_seg.nii.gz", "CT"),
+        ("mr_small", axial(folder / "example_mr_sm.nii.gz"), folder / "example_seg_mr.nii.gz", "MR"),
     )
     for name, volume, label_path, modality in series:
-        labels = _axial(label_path)
+        labels = axial(label_path)
         table = _TOTAL_CT if modality == "CT" else _TOTAL_MR
         window = choose_window(volume, modality)
         for index in range(0, len(volume), every):
@@ -185,63 +154,12 @@ def label_map_slices(data: Path, every: int) -> Iterator[Sample]:
             known = ALL_CONCEPTS if modality == "CT" else frozenset(LESIONS) | {"brain", "skull", *_TOTAL_MR}
             slivers = {concept for concept, values in table.items() if np.isin(labels[index], values).any()}
             absent = known - slivers
-            shown = _ct_windows(name) if modality == "CT" else iter([(name, window)])
+            shown = ct_windows(name) if modality == "CT" else iter([(name, window)])
             for label, chosen in shown:
                 image = display(volume[index], chosen)
                 yield Sample(
                     "totalsegmentator", f"{label}_{index:03}", image, 0, regions, absent=absent, mirrors=False
                 )
-
-
-def _dicom_axial(folder: Path) -> npt.NDArray[np.float32]:
-    """Read the one CT series that comes as DICOM through the image reader that its users know (SimpleITK)."""
-    import SimpleITK
-
-    reader = SimpleITK.ImageSeriesReader()
-    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
-    return SimpleITK.GetArrayFromImage(reader.Execute()).astype(np.float32)
-
-
-def lungs_by_threshold(hounsfield: npt.NDArray[np.float32], cropped: bool) -> Mask:
-    """Lungs of an axial thorax CT slice (H, W) by rule: air-like and enclosed by the body; no hand drew this.
-
-    A slice ``cropped`` inside the chest has no air outside the body: the body is then the whole slice. Below
-    -950 HU lies gas of stomach and bowel, not lung.
-    """
-    labelled, count = ndimage.label(ndimage.binary_opening(hounsfield > -300, iterations=2))
-    sizes = ndimage.sum_labels(labelled > 0, labelled, range(1, count + 1))
-    body = ndimage.binary_fill_holes(labelled == 1 + int(np.argmax(sizes))) if count else labelled > 0
-    if cropped:
-        body = np.ones_like(body)
-    air = ndimage.binary_opening(body & (hounsfield < -500) & (hounsfield > -950))
-    labelled, count = ndimage.label(air)
-    sizes = ndimage.sum_labels(air, labelled, range(1, count + 1))
-    kept = np.isin(labelled, [i + 1 for i, size in enumerate(sizes) if size > 0.01 * body.sum()])
-    return np.asarray(ndimage.binary_fill_holes(ndimage.binary_closing(kept, iterations=2)))
-
-
-def chest_ct_slices(data: Path, every: int) -> Iterator[Sample]:
-    """Yield thorax CT slices whose lungs are masked by rule; every other organ is unknown on them."""
-    folder = data / "dicom"
-    cropped = _axial(folder / "ct_mr_totalsegmentator" / "pulmonary" / "ct_cropped.nii.gz")
-    slices = [(f"pulmonary_{index:03}", cropped[index], True) for index in range(0, len(cropped), every)]
-    slices += [
-        (f"{path.parts[-3]}_{path.stem}", _dicom_slice(path), False)
-        for path in sorted((folder / "ct_single_slices").glob("*/axial/*.dcm"))
-    ]
-    for name, hounsfield, inside in slices:
-        mask = lungs_by_threshold(hounsfield, inside)
-        regions = {"lungs": mask} if mask.mean() > 0.05 else {}
-        for label, window in _ct_windows(name):
-            image = display(hounsfield, window)
-            absent = frozenset(LESIONS) | {"brain", "skull"}
-            yield Sample("chest_ct", label, image, 0, regions, absent=absent, mirrors=False)
-
-
-def _dicom_slice(path: Path) -> npt.NDArray[np.float32]:
-    import SimpleITK
-
-    return np.asarray(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path))[0], dtype=np.float32)
 
 
 def brain_template(every: int) -> Iterator[Sample]:
@@ -305,7 +223,7 @@ def read(data: Path) -> Iterator[Sample]:
     yield from masked_sets(data)
     yield from organ_slices(data)
     yield from label_map_slices(data, every=2)
-    yield from chest_ct_slices(data, every=8)
+    yield from chest_ct_slices(data, EVERY)
     yield from brain_template(every=9)
     yield from tumour_volume(data)
     yield from captioned_brain(data)

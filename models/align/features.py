@@ -18,7 +18,7 @@ from rich.progress import Progress
 from scipy import ndimage
 from torch import Tensor
 
-from models.align.corpus import Mask, Sample
+from models.align.sample import Mask, Sample
 from models.contracts import Image
 from models.encoders.tinyvit import SIDE, TOKEN_SIDE, TinyVitTower, placement_of, scaled_size
 

@@ -4,7 +4,6 @@ Baselines that learn from labelled images get them from the other folds. SaLIP a
 tower hundreds of times per image: a number of images per set and fold bounds the work and is stated.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,11 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from models.align.crossfit import held_out, method_with, other_folds
+from models.align.crossfit import chosen, held_out, method_with, other_folds
 from models.align.folds import FOLDS, SETS, SHIPPED_WITHOUT, patient_of
 from models.bundles.bundle import Bundle
 from models.errors import Code, ConfigError
-from models.evaluation.dataset import Dataset
 from models.evaluation.grid import SCORES, Line, line
 from models.evaluation.run import Prompts
 from models.evaluation.statistics import estimate
@@ -100,13 +98,6 @@ def compare(
 
 def _label(row: Variant) -> str:
     return f"{row.label} (one image per set)" if row.method in SLOW else row.label
-
-
-def chosen(dataset: Dataset, each: int) -> Dataset:
-    """Return the first ``each`` images whose truth is not empty, in the order of their names' SHA-256."""
-    ordered = sorted(dataset.items, key=lambda item: hashlib.sha256(item.name.encode()).hexdigest())
-    shown = [item for item in ordered if item.truth().any()][:each]
-    return replace(dataset, items=tuple(shown))
 
 
 def joined(row: Variant, parts: Sequence[Result]) -> Result:

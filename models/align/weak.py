@@ -9,11 +9,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.align.corpus import brain_without_tumour
-from models.align.crossfit import CONCEPT, held_out, method_with, other_folds, train_head
+from models.align.crossfit import (
+    CONCEPT,
+    chosen,
+    dealt,
+    head_without,
+    held_out,
+    method_with,
+    other_folds,
+)
 from models.align.features import Features
-from models.align.folds import FOLDS, SHIPPED_WITHOUT
+from models.align.folds import FOLDS
 from models.align.results import kept, scored_from_json, scored_to_json
-from models.bundles.bundle import load_bundle
 from models.ensemble.export import Purpose, export
 from models.ensemble.plan import LADDER, Size
 from models.ensemble.pseudo_set import begin, believed, label
@@ -52,13 +59,22 @@ Told = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared: ``seconds`` for each training, ``prompts`` by set, ``folds`` from 1."""
+    """What is compared: ``seconds`` for each training, ``prompts`` by set, ``folds`` from 1.
+
+    ``work`` keeps what is finished of one plan, ``heads`` the heads of any.
+
+    ``each`` images with a target per set and fold are judged, and of each set's images without masks
+    ``unlabelled`` are labelled in every fold; None: all.
+    """
 
     data: Path
     work: Path
+    heads: Path
     seconds: float
     prompts: Mapping[str, Prompts]
     folds: tuple[int, ...] = tuple(range(1, FOLDS + 1))
+    each: int | None = None
+    unlabelled: int | None = None
 
 
 def compare(
@@ -74,20 +90,17 @@ def compare(
         for origin in UNLABELLED:
             place = plan.work / f"fold-{fold}" / origin
             for row, ensemble in _rows(plan, fold, origin, method, place, told):
-                scored = _judged(
-                    plan, fold, origin, _asking(method, ensemble), place / f"{ROWS.index(row)}.json"
-                )
+                path = place / f"{ROWS.index(row)}-of-{plan.each or 'all'}.json"
+                scored = _judged(plan, fold, origin, _asking(method, ensemble), path)
                 results[row][origin] += scored
     return results
 
 
 def _without(plan: Plan, fold: int, features: Callable[[], Sequence[Features]], told: Told) -> Method:
-    if fold == SHIPPED_WITHOUT:
-        return Method(load_bundle("lite"))
-    heads = plan.work / "heads"
-    return method_with(
-        train_head(features(), fold, heads, lambda epoch, _: told(f"head without fold {fold}", epoch, 0))
-    )
+    def report(epoch: int, _: float) -> None:
+        told(f"head without fold {fold}", epoch, 0)
+
+    return method_with(head_without(features, fold, plan.heads, report))
 
 
 def _rows(
@@ -122,11 +135,8 @@ def _pseudo(plan: Plan, origin: str, method: Method, folder: Path, told: Told) -
     """Label the images without masks by the method, and return those labels that are believed."""
     prompts = plan.prompts[origin]
     judged = {path.stem for path in brain_without_tumour(plan.data)}
-    images = {
-        path.stem: path
-        for path in sorted((plan.data / UNLABELLED[origin]).glob("*.png"))
-        if path.stem not in judged
-    }
+    paths = sorted((plan.data / UNLABELLED[origin]).glob("*.png"), key=lambda path: dealt(path.stem))
+    images = {path.stem: path for path in [one for one in paths if one.stem not in judged][: plan.unlabelled]}
     rows = begin(folder, {"prompts": list(prompts), "settings": method.settings.record()}, folder / "none")
     missing = {name: path for name, path in images.items() if name not in rows}
     for number, _ in enumerate(label(folder, missing, method, prompts), start=1):
@@ -166,6 +176,8 @@ def _asking(method: Method, ensemble: EnsembleRecord | None) -> Method:
 
 def _judged(plan: Plan, fold: int, origin: str, method: Method, path: Path) -> list[Scored]:
     dataset = held_out(plan.data, origin, fold)
+    if plan.each is not None:
+        dataset = chosen(dataset, plan.each)
     asked = {item.name: plan.prompts[origin] for item in dataset.items}
 
     def compute() -> object:

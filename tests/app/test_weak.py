@@ -53,3 +53,13 @@ def test_every_row_is_in_the_table_of_every_set_and_in_the_report(compared, tmp_
 def test_all_folds_are_compared_where_none_is_named(compared, tmp_path):
     CliRunner().invoke(app, ["crossfit", str(tmp_path), "--weak-supervision"])
     assert compared[0].folds == (1, 2, 3, 4, 5)
+
+
+def test_trainings_on_fewer_labels_or_minutes_are_kept_apart_and_heads_are_shared(compared, tmp_path):
+    for options in (["--unlabelled", "9"], ["--budget", "2"], ["--each", "3"]):
+        run = ["crossfit", str(tmp_path), "--weak-supervision", "--work", str(tmp_path), *options]
+        assert CliRunner().invoke(app, run).exit_code == 0
+    first, second, third = compared
+    assert (first.unlabelled, second.seconds, third.each) == (9, 120.0, 3)
+    assert len({plan.work for plan in compared}) == 3
+    assert {plan.heads for plan in compared} == {tmp_path / "heads"}

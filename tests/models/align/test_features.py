@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.align.corpus import Sample
 from models.align.features import FRAMED, ZOOMED, origin_of, variants, vary
+from models.align.sample import Sample
 
 ORIGIN = "breast_ultrasound"
 
