@@ -60,6 +60,10 @@ def weak_supervision(request: Request, config: Config) -> int:
             lambda: corpus_features(request.data, request.work, request.processes),
             lambda what, done, total: progress.update(bar, description=what, completed=done, total=total),
         )
+    shares = {
+        row: {origin: found_shares(scored) for origin, scored in by_set.items()}
+        for row, by_set in results.items()
+    }
     summary = {
         row: {origin: summarise(scored) for origin, scored in by_set.items()}
         for row, by_set in results.items()
@@ -68,7 +72,7 @@ def weak_supervision(request: Request, config: Config) -> int:
     for origin in next(iter(results.values())):
         console.print(_table(origin, results, summary))
     if request.report is not None:
-        write(request.report, _document(request, summary))
+        write(request.report, _document(request, summary, shares))
     return 0
 
 
@@ -79,12 +83,22 @@ def _table(
 ) -> Table:
     images = len(next(iter(results.values()))[origin])
     table = Table(title=f"{origin}: {images} held-out images", caption="mean (95 % interval by patient)")
-    table.add_column("")
-    for metric in METRICS:
-        table.add_column(metric.upper(), justify="right")
-    for row in results:
-        table.add_row(row, *(_cell(summary[row][origin].get(metric)) for metric in METRICS))
+    for column in ("", *(metric.upper() for metric in METRICS), *found_shares(())):
+        table.add_column(column, justify="right" if column else "left")
+    for row, by_set in results.items():
+        metrics = (_cell(summary[row][origin].get(metric)) for metric in METRICS)
+        table.add_row(row, *metrics, *found_shares(by_set[origin]).values())
     return table
+
+
+def found_shares(scored: "Sequence[Scored]") -> dict[str, str]:
+    """Return how often a target was found where there is one, and nothing where there is none."""
+    found = [one.row.status == "found" for one in scored if not one.absent]
+    silent = [one.row.status == "nothing-found" for one in scored if one.absent]
+    return {
+        "target found": f"{sum(found)} of {len(found)}",
+        "nothing found without one": f"{sum(silent)} of {len(silent)}",
+    }
 
 
 def _cell(estimate: "Estimate | None") -> str:
@@ -94,7 +108,9 @@ def _cell(estimate: "Estimate | None") -> str:
 
 
 def _document(
-    request: Request, summary: "Mapping[str, Mapping[str, Mapping[str, Estimate]]]"
+    request: Request,
+    summary: "Mapping[str, Mapping[str, Mapping[str, Estimate]]]",
+    shares: Mapping[str, Mapping[str, Mapping[str, str]]],
 ) -> dict[str, Any]:
     return {
         "folds": list(request.folds),
@@ -104,9 +120,12 @@ def _document(
         "rows": {
             row: {
                 origin: {
-                    metric: {"mean": found[metric].mean, "ci95": found[metric].ci95}
-                    for metric in METRICS
-                    if metric in found
+                    **{
+                        metric: {"mean": found[metric].mean, "ci95": found[metric].ci95}
+                        for metric in METRICS
+                        if metric in found
+                    },
+                    **shares[row][origin],
                 }
                 for origin, found in by_set.items()
             }

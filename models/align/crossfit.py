@@ -152,6 +152,16 @@ def _of_folds(data: Path, origin: str, wanted: Container[int]) -> Dataset:
     return replace(dataset, items=tuple(items))
 
 
+def without_target(data: Path, origin: str, fold: int) -> list[Path]:
+    """Return the images without the target that stand for a set in one fold, beside those of the set itself.
+
+    The brain set has none; the captioned set has, and no head has seen these.
+    """
+    if origin != "brain_mr":
+        return []
+    return brain_without_tumour(data)[(fold - 1) * WORDS_PER_FOLD : fold * WORDS_PER_FOLD]
+
+
 def chosen(dataset: Dataset, each: int) -> Dataset:
     """Return the first ``each`` images whose truth is not empty, in :func:`dealt` order."""
     ordered = sorted(dataset.items, key=lambda item: dealt(item.name))
@@ -214,10 +224,7 @@ def ask_fold(data: Path, head: Path, fold: int, prompts: Mapping[str, Prompts]) 
         filled = [item for item in items if item not in empty][:WORDS_PER_FOLD]
         shown = {item.name: item.image for item in filled}
         absent = {item.name: item.image for item in empty}
-        if origin == "brain_mr":
-            # The set has no image without a tumour; the captioned set has, and no head has seen these.
-            others = brain_without_tumour(data)[(fold - 1) * WORDS_PER_FOLD : fold * WORDS_PER_FOLD]
-            absent |= {path.stem: path for path in others}
+        absent |= {path.stem: path for path in without_target(data, origin, fold)}
         images = shown | absent
         asked = [case for name in images for case in cases(origin, name, name in shown, prompts[origin])]
         replies[origin] = list(reply_to(asked, _reader(images), _always(method)))

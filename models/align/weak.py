@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from models.align.corpus import brain_without_tumour
 from models.align.crossfit import (
     CONCEPT,
@@ -17,6 +19,7 @@ from models.align.crossfit import (
     held_out,
     method_with,
     other_folds,
+    without_target,
 )
 from models.align.features import Features
 from models.align.folds import FOLDS
@@ -28,6 +31,8 @@ from models.ensemble.recipe import Recipe
 from models.ensemble.record import DESCRIPTION, EnsembleRecord, read_record
 from models.ensemble.schedule import Cycles
 from models.ensemble.train import prepare, train
+from models.evaluation.dataset import Item, read_image
+from models.evaluation.metrics import Mask
 from models.evaluation.run import Prompts, Scored, evaluate
 from models.labelled import Labelled, read_labelled
 from models.method import Method
@@ -178,9 +183,20 @@ def _judged(plan: Plan, fold: int, origin: str, method: Method, path: Path) -> l
     dataset = held_out(plan.data, origin, fold)
     if plan.each is not None:
         dataset = chosen(dataset, plan.each)
+    empty = tuple(_without_target(path) for path in without_target(plan.data, origin, fold))
+    dataset = replace(dataset, items=dataset.items + empty)
     asked = {item.name: plan.prompts[origin] for item in dataset.items}
 
     def compute() -> object:
         return scored_to_json({origin: [one for one, _ in evaluate(dataset, asked, method)]})
 
     return scored_from_json(kept(path, compute))[origin]
+
+
+def _without_target(path: Path) -> Item:
+    """Return an image on which nothing is to be found."""
+
+    def nothing() -> Mask:
+        return np.zeros(read_image(path).shape[:2], np.bool_)
+
+    return Item(name=path.stem, image=path, mask=path, prompts=(), patient=path.stem, load_mask=nothing)

@@ -16,6 +16,11 @@ def scored(name, dsc):
     return Scored(row, StageScores(dsc, dsc, dsc), name, 1.0, False, None)
 
 
+def without_target(name, status):
+    row = Row(name, status, None, None, None, None, None, 0.0, None)
+    return Scored(row, StageScores(None, None, None), name, 1.0, True, None)
+
+
 @pytest.fixture
 def compared(monkeypatch):
     plans = []
@@ -24,7 +29,15 @@ def compared(monkeypatch):
         plans.append(plan)
         told("brain_mr: pseudo-labels", 1, 2)
         return {
-            row: {origin: [scored("a", 0.1 * n), scored("b", 0.1 * n)] for origin in UNLABELLED}
+            row: {
+                origin: [
+                    scored("a", 0.1 * n),
+                    scored("b", 0.1 * n),
+                    without_target("c", "found"),
+                    *(without_target(name, "nothing-found") for name in "de"),
+                ]
+                for origin in UNLABELLED
+            }
             for n, row in enumerate(ROWS, start=1)
         }
 
@@ -43,10 +56,12 @@ def test_every_row_is_in_the_table_of_every_set_and_in_the_report(compared, tmp_
     assert all(plan.prompts[origin] for origin in UNLABELLED)
     for row in ROWS:
         assert result.stdout.count(row) == len(UNLABELLED)
+    assert result.stdout.count("2 of 3") == len(ROWS) * len(UNLABELLED)
     written = json.loads(report.read_text())
     assert written["folds"] == [5]
     assert written["rows"][ZERO_SHOT]["brain_mr"]["dsc"]["mean"] == pytest.approx(0.1)
     assert written["rows"][BOUND]["chest_xray"]["dsc"]["ci95"] == pytest.approx([0.5, 0.5])
+    assert written["rows"][ENSEMBLE]["brain_mr"]["target found"] == "2 of 2"
     assert ENSEMBLE in written["rows"]
 
 
