@@ -201,11 +201,11 @@ def provenance_of(task: Task, context: RunContext) -> Provenance:
 
 def _voters(ensemble: EnsembleRecord | None, method: Method) -> str:
     """Return in words whose votes a target's segment and uncertainty are made of."""
-    if ensemble is None:
-        paths = f"{method.settings.members} paths of the method"
+    if ensemble is not None:
+        return f"{len(ensemble.members)} checkpoints of ensemble {ensemble.name} {ensemble.version}"
+    paths = f"{method.settings.members} paths of the method"
     closer = method.settings.second_look.agreement < 1.0
     return f"{paths}, and as many at a closer look where they agree" if closer else paths
-    return f"{len(ensemble.members)} checkpoints of ensemble {ensemble.name} {ensemble.version}"
 
 
 def _prepare_holoscan(input_folder: Path, output_folder: Path) -> None:

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.progress import track
 
 from app.config import Config
-from app.method_choice import chosen_preset, load_method, only_target
+from app.evaluation_request import Request, choose_prompts, refuse_contradictions, support_of
+from app.grids import ablation, suite
+from app.method_choice import chosen_preset, load_method
 from models.errors import Code, ConfigError, DatasetError
 from models.evaluation.answer import Answer
 from models.evaluation.dataset import Dataset, Item
@@ -31,36 +33,6 @@ if TYPE_CHECKING:
 DONE = 0
 NOTHING_USABLE = 1
 DEFAULT_SEED: int = Task.model_fields["seed"].default
-
-
-@dataclass(frozen=True)
-class Request:
-    """The command line of ``textseg evaluate``; None where an option was not given."""
-
-    dataset: Path | None = None
-    layout: str = "textseg"
-    task: str | None = None
-    prompt: str | None = None
-    prompt_task: str | None = None
-    kind: str = "P0"
-    method: str | None = None
-    mode: str | None = None
-    bundle: str | None = None
-    ensemble: bool | None = None
-    baseline: str | None = None
-    support: Path | None = None
-    shots: int = 0
-    weights: Path | None = None
-    command: str | None = None
-    nsd_slab: bool = False
-    ablation: str | None = None
-    suite: Path | None = None
-    work: Path | None = None
-    roles: tuple[str, ...] = ()
-    save_masks: Path | None = None
-    report: Path | None = None
-    html: Path | None = None
-    as_json: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,18 +72,14 @@ def evaluate(request: Request, config: Config) -> int:
     task = None if request.task is None else config.task(request.task)
     preset, mode = chosen_preset(request.method, request.mode, task)
     overrides = task.settings if task else {}
-    _refuse_contradictions(request)
+    refuse_contradictions(request)
     seed = task.seed if task else DEFAULT_SEED
     if request.suite is not None:
-        from app.grids import suite
-
         suite(request, config, load_method(request.bundle, config).using(preset, mode, overrides), seed)
         return DONE
     dataset = open_layout(request.layout, request.dataset or Path())
     prompts = choose_prompts(dataset, request, task)
     if request.ablation is not None:
-        from app.grids import ablation
-
         ablation(
             request,
             config,
@@ -137,54 +105,6 @@ def _evaluate_once(request: Request, config: Config, dataset: Dataset, question:
     heading = replace(_heading(request, config, question, method), notes=notes)
     _show(request, heading, scored, cases)
     return NOTHING_USABLE if all(image.row.status == "refused" for image in scored) else DONE
-
-
-def choose_prompts(dataset: Dataset, request: Request, task: Task | None) -> dict[str, Prompts]:
-    """Return what is asked of each image, by name.
-
-    --prompt, else the set of --prompt-task, else prompts.csv, else the task's prompts.
-
-    Raises
-    ------
-    ConfigError
-        USAGE when none of them says what to ask, or the task asks for several structures at once.
-    """
-    if request.prompt is not None:
-        return {item.name: (request.prompt,) for item in dataset.items}
-    if request.prompt_task is not None:
-        from models.evaluation.variant import prompts_of
-
-        return prompts_of(dataset, request.prompt_task, request.kind)
-    if dataset.has_prompts:
-        return {item.name: item.prompts for item in dataset.items}
-    if task is None:
-        raise ConfigError(
-            Code.USAGE,
-            "nothing is asked: give --prompt, --prompt-task or --task, or put a prompts.csv into "
-            f"{dataset.folder}",
-        )
-    target = only_target(task, "a data set has one mask per image; name one with --prompt")
-    return {item.name: target.prompts for item in dataset.items}
-
-
-def _refuse_contradictions(request: Request) -> None:
-    """Refuse options that mean nothing together. Raises ConfigError (USAGE)."""
-    tables = [name for name in ("ablation", "suite") if getattr(request, name) is not None]
-    if (request.dataset is None) == (request.suite is None):
-        raise ConfigError(Code.USAGE, "give either one data set or --suite with several")
-    if tables and (request.baseline or request.save_masks or request.nsd_slab or len(tables) > 1):
-        raise ConfigError(
-            Code.USAGE, f"--{tables[0]} runs its own rows: no baseline, masks, slab or other table"
-        )
-    if not tables and (request.roles or request.work):
-        raise ConfigError(Code.USAGE, "--with and --work belong to --ablation and --suite")
-    if request.ensemble and (tables or request.baseline):
-        raise ConfigError(
-            Code.USAGE, "--ensemble on belongs to the method, not to baselines, --ablation or --suite"
-        )
-    few = request.support is not None or request.shots > 0
-    if few and request.baseline is None and request.ablation is None:
-        raise ConfigError(Code.USAGE, "--support and --shots belong to a --baseline that learns from images")
 
 
 def _with_ensemble(request: Request, question: Question, method: "Method") -> bool:
@@ -238,7 +158,6 @@ def _asking(
         return ask_method, ()
     import shlex
 
-    from app.grids import support_of
     from models.baselines.registry import Options, baseline
     from models.evaluation.baseline import AskBaseline
     from models.labelled import draw

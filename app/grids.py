@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from app.config import Config
+from app.evaluation_request import Request, support_of
 from models.errors import Code, ConfigError
 from models.evaluation.ablation import ABLATIONS, ROLES
 from models.evaluation.dataset import Dataset
@@ -23,9 +24,7 @@ from models.evaluation.suite import ROWS, Entry, read_suite
 from models.evaluation.variant import Bench, Result, Variant, dataset_digest, prompts_of, run_variant
 
 if TYPE_CHECKING:
-    from app.evaluate import Request
     from models.bundles.bundle import Bundle
-    from models.labelled import Labelled
     from models.method import Method
 
 WORK = Path(".cache/evaluation")
@@ -116,23 +115,6 @@ def _entry_prompts(entry: Entry, dataset: Dataset) -> Mapping[str, Prompts]:
             Code.USAGE, f"{entry.name}: nothing is asked; give prompts or prompt_task, or write a prompts.csv"
         )
     return {item.name: item.prompts for item in dataset.items}
-
-
-def support_of(folder: Path | None, layout: str, dataset: Dataset) -> tuple["Labelled", ...]:
-    """Return the labelled images of a support set; none where no folder is given.
-
-    Raises
-    ------
-    DatasetError
-        DATASET-INVALID: an image or a patient of the support set is also evaluated.
-    """
-    if folder is None:
-        return ()
-    from models.labelled import identities, read_labelled, refuse_overlap
-
-    found = read_labelled(open_layout(layout, folder).items)
-    refuse_overlap(found, identities(dataset.items))
-    return found
 
 
 def _bundles(request: "Request", config: Config) -> Callable[[str], "Bundle"]:

@@ -93,8 +93,8 @@ def evaluate(
         from app.retrieval import retrieval as run_retrieval
 
         raise typer.Exit(run_retrieval(retrieval, images, bundle, report, as_json, configuration(config)))
-    from app.evaluate import Request
     from app.evaluate import evaluate as run_evaluation
+    from app.evaluation_request import Request
 
     request = Request(
         dataset=dataset,

@@ -2,7 +2,7 @@ import json
 import os
 import subprocess
 import sys
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 import yaml
@@ -157,7 +157,6 @@ def test_an_error_that_nobody_raised_on_purpose_keeps_its_traceback(command, sta
 
 def test_evaluate_hands_over_every_option(command, stand_in, tmp_path):
     calls = stand_in("app.evaluate", "evaluate", 0)
-    sys.modules["app.evaluate"].Request = SimpleNamespace
     result = command(
         "evaluate",
         tmp_path,
@@ -214,7 +213,6 @@ def test_evaluate_hands_over_every_option(command, stand_in, tmp_path):
 
 def test_the_ensemble_is_left_to_the_task_where_the_option_is_not_given(command, stand_in, tmp_path):
     calls = stand_in("app.evaluate", "evaluate", 0)
-    sys.modules["app.evaluate"].Request = SimpleNamespace
     command("evaluate", tmp_path)
     command("evaluate", tmp_path, "--ensemble", "on")
     assert [request.ensemble for request, _ in calls] == [None, True]

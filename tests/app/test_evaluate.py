@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 import app.evaluate
 from app.cli import app as commands
 from app.config import load_config
-from app.evaluate import Request, choose_prompts
+from app.evaluation_request import Request, choose_prompts
 from models.errors import ConfigError
 from models.evaluation.dataset import open_dataset
 from tests.models.evaluation.fake_method import FakeMethod
