@@ -13,7 +13,7 @@ from operators.segmentation import volume_segmentation
 from operators.selection import Decision, plan_study
 from operators.stack import build_stack
 from operators.study import read_folder
-from tests.operators.results import asymmetric, provenance, task
+from tests.operators.results import asymmetric, provenance, task, values_of
 from tests.operators.synthetic import ROOT, enhanced, phantom, save, unchanged, volume
 
 SERIES = f"{ROOT}.2"
@@ -179,8 +179,8 @@ def test_the_time_points_of_an_enhanced_image_are_told_apart_frame_by_frame(tmp_
     first, second = parts(tmp_path)
     assert first.phase.label == "TemporalPositionIdentifier=1"
     assert first.images == 6
-    np.testing.assert_array_equal(build_stack(first).values, 2.0 * phantom() - 10)
-    np.testing.assert_array_equal(build_stack(second).values, 2.0 * (phantom() + 100.0) - 10)
+    np.testing.assert_array_equal(values_of(build_stack(first)), 2.0 * phantom() - 10)
+    np.testing.assert_array_equal(values_of(build_stack(second)), 2.0 * (phantom() + 100.0) - 10)
     assert [plane.frame for plane in build_stack(second).planes] == [1, 3, 5, 7, 9, 11]
 
 
