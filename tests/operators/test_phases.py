@@ -194,6 +194,25 @@ def test_multiframe_objects_of_one_series_are_volumes_each(tmp_path):
     assert labels(tmp_path) == [f"SOPInstanceUID={ROOT}.7.1", f"SOPInstanceUID={ROOT}.7.2"]
 
 
+@pytest.mark.parametrize("parts_sent", [(1, 2), (1,)], ids=["whole", "first part"])
+def test_an_image_divided_into_several_files_is_refused_and_not_answered_in_parts(tmp_path, parts_sent):
+    for number in parts_sent:
+        path = enhanced(tmp_path / f"{number}.dcm", phantom(12)[6 * (number - 1) :][:6], shuffle=False)
+        image = pydicom.dcmread(path)
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = f"{ROOT}.7.{number}"
+        image.ConcatenationUID, image.SOPInstanceUIDOfConcatenationSource = f"{ROOT}.70", f"{ROOT}.71"
+        image.InConcatenationNumber, image.InConcatenationTotalNumber = number, 2
+        image.ConcatenationFrameOffsetNumber = 6 * (number - 1)
+        for frame in image.PerFrameFunctionalGroupsSequence:
+            frame.PlanePositionSequence[0].ImagePositionPatient[2] += 15.0 * (number - 1)
+        save(image, path)
+    error = refusal(tmp_path)
+    assert error.code is Code.GEOMETRY_CONCATENATION
+    assert all(f"{number}.dcm" in error.message for number in parts_sent)
+    assert error.message.endswith("Send the image undivided, or one file per slice.")
+    assert "Also" not in error.message
+
+
 def test_a_multiframe_object_that_is_no_volume_refuses_its_series(tmp_path):
     enhanced(tmp_path / "a.dcm")
     image = pydicom.dcmread(enhanced(tmp_path / "b.dcm"))
