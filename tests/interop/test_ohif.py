@@ -24,7 +24,15 @@ from tests.operators.arrangements import (
     valued_points,
 )
 from tests.operators.results import ANATOMY, LIVER, asymmetric, provenance, task
-from tests.operators.synthetic import ROOT, enhanced, legacy_converted, radiograph, ultrasound, volume
+from tests.operators.synthetic import (
+    ROOT,
+    digital_xray,
+    enhanced,
+    legacy_converted,
+    radiograph,
+    ultrasound,
+    volume,
+)
 
 pytestmark = [needs_viewer, pytest.mark.peers, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -155,7 +163,18 @@ def loop(path, series):
     return ultrasound(path, series, frames=4)
 
 
-PICTURES = {"CR": radiograph, "CR without spacing": without_spacing, "US": ultrasound, "US loop": loop}
+def mammogram(path, series):
+    return digital_xray(path, series, "MG")
+
+
+PICTURES = {
+    "CR": radiograph,
+    "CR without spacing": without_spacing,
+    "DX": digital_xray,
+    "MG": mammogram,
+    "US": ultrasound,
+    "US loop": loop,
+}
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -11,6 +11,8 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     CTImageStorage,
+    DigitalMammographyXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForPresentation,
     EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
     MRImageStorage,
@@ -117,6 +119,28 @@ def radiograph(path: Path, series: str = f"{ROOT}.5", number: int = 1, edit: Edi
     image.BodyPartExamined, image.ImagerPixelSpacing = "CHEST", [0.2, 0.2]
     edit(image, number)
     return save(image, path)
+
+
+def digital_xray(path: Path, series: str = f"{ROOT}.10", modality: str = "DX") -> Path:
+    """A DX or MG for presentation: it has a VOI LUT, a detector, and the side of the body in the image."""
+
+    def edit(image: Dataset, _: int) -> None:
+        sop_class = {
+            "DX": DigitalXRayImageStorageForPresentation,
+            "MG": DigitalMammographyXRayImageStorageForPresentation,
+        }[modality]
+        image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = sop_class
+        image.Modality, image.PresentationIntentType = modality, "FOR PRESENTATION"
+        image.ImageLaterality, image.PatientOrientation = "L", ["A", "FR"]
+        image.BitsStored, image.HighBit, image.ImagerPixelSpacing = 12, 11, [0.07, 0.07]
+        table = Dataset()
+        table.add_new("LUTDescriptor", "US", [4096, 0, 12])
+        table.add_new("LUTData", "US", list(range(4096)))
+        image.VOILUTSequence = [table]
+        image.PixelIntensityRelationship, image.PixelIntensityRelationshipSign = "LOG", -1
+        image.PresentationLUTShape = "INVERSE"
+
+    return radiograph(path, series, edit=edit)
 
 
 def ultrasound(path: Path, series: str = f"{ROOT}.6", frames: int = 1) -> Path:
