@@ -4,6 +4,7 @@ One window serves a whole volume, so that a structure looks the same on every sl
 result. CT is windowed before the encoder: without it the lungs vanish between air and bone.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +26,7 @@ QUANTITATIVE = frozenset({"CT", "PT"})
 
 PERCENTILES = (0.5, 99.5)
 SAMPLE = 2_000_000
+"""Values of which percentiles are taken, at most."""
 
 VoiFunction = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 """Defined terms of VOILUTFunction, PS3.3 C.11.2.1.3."""
@@ -116,11 +118,23 @@ def choose_window(
     return own or _percentile_window(values, PERCENTILES)
 
 
+def sample(parts: Iterable[npt.NDArray[np.float32]], size: int) -> npt.NDArray[np.float32]:
+    """Return every n-th of ``size`` values that come in parts, so that at most :data:`SAMPLE` are left.
+
+    How they are parted makes no difference: a volume need not be in memory for its percentiles.
+    """
+    step = max(1, -(-size // SAMPLE))
+    taken, passed = [], 0
+    for part in parts:
+        taken.append(part.ravel()[-passed % step :: step].copy())  # a view would keep the whole part
+        passed += part.size
+    return np.concatenate(taken)
+
+
 def _percentile_window(values: npt.NDArray[np.float32], percentiles: tuple[float, float]) -> Window:
     """Leave out what is not finite, and the lowest value: the background of MR and of collimated images."""
-    finite = values[np.isfinite(values)]
-    if finite.size > SAMPLE:
-        finite = finite[:: finite.size // SAMPLE + 1]
+    taken = sample([values], values.size)
+    finite = taken[np.isfinite(taken)]
     above = finite[finite > finite.min()] if finite.size else finite
     if above.size == 0:
         level = float(finite[0]) if finite.size else 0.0

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
+from pydicom.dataset import Dataset
 
 from models.errors import Code
 from operators import header as tags
@@ -18,12 +19,12 @@ COSINE_TOLERANCE = 1e-3
 def find_faults(slices: Sequence[Slice]) -> tuple[GeometryFault, ...]:
     """Return every fault of a series.
 
-    Slices without a usable position, localizers and slices of another orientation than most are named and
-    left out when the positions of the others are judged.
+    Slices without a usable position, parts of concatenations, localizers and slices of another orientation
+    than most are named and left out when the positions of the others are judged.
     """
     faults: list[GeometryFault] = []
     judged = list(slices)
-    for check in (_without_position, _localizers, _mixed_orientation):
+    for check in (_without_position, _concatenated, _localizers, _mixed_orientation):
         fault, strangers = check(judged)
         if fault is not None:
             faults.append(fault)
@@ -45,6 +46,28 @@ def _without_position(slices: Sequence[Slice]) -> _Odd:
         lost,
         "ImagePositionPatient or ImageOrientationPatient is missing or unusable in {}.",
         "Send these images with their position, or without the others if they are pictures.",
+    )
+
+
+def _concatenated(slices: Sequence[Slice]) -> _Odd:
+    """Several files that are one multi-frame image (PS3.3 C.7.6.16.2.2.4): each is a part of the volume.
+
+    A result refers to the frames of one file, and of a part nobody may measure a volume.
+    """
+    parts = [plane for plane in slices if _is_part(plane.instance.header)]
+    files = {plane.instance.sop_instance_uid: plane for plane in reversed(parts)}
+    fault, _ = _fault(
+        Code.GEOMETRY_CONCATENATION,
+        list(reversed(files.values())),
+        "The frames of one image were divided into several files (a concatenation): {}.",
+        "Send the image undivided, or one file per slice.",
+    )
+    return fault, parts
+
+
+def _is_part(header: Dataset) -> bool:
+    return (
+        bool(tags.text(header, "ConcatenationUID")) and tags.number(header, "InConcatenationTotalNumber") != 1
     )
 
 

@@ -15,7 +15,7 @@ from operators.sop_classes import ENHANCED
 from operators.study import PHASE_MARK, Folder, Series, SeriesPhase
 
 MAX_VOLUME_VOXELS = 1 << 29
-"""537 million: 2000 slices of 512 x 512, 2 GiB as float32."""
+"""537 million: 2000 slices of 512 x 512."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,7 @@ from operators.sop_classes import expects_pixels
 MAX_FRAME_PIXELS = 1 << 26
 """67 million: a mammogram at 50 micrometres has 24 million."""
 MAX_FILE_PIXELS = 1 << 29
-"""537 million samples: 2 GiB once read as float32."""
+"""537 million samples: 2000 grey frames of 512 x 512."""
 _UNDEFINED = 0xFFFFFFFF
 _SERIES_INSTANCE_UID = 0x0020000E
 

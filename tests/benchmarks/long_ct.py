@@ -1,10 +1,9 @@
 """A process that writes one result of a long CT and prints what that took, as JSON.
 
-    python tests/benchmarks/long_ct.py "SEG binary" FILE
+    python tests/benchmarks/long_ct.py "SEG binary" FOLDER FILE
 
-600 slices of 512 x 512, three segments as large as organs, each on all slices. Headers, findings and
-libraries (torch among them) are in memory, as they are in the worker; the voxels of the CT, which no writer
-looks at, are not.
+The CT in FOLDER is read and prepared as in the worker. Found are three segments as large as organs, each on
+all slices; libraries (torch among them), headers and findings are in memory, as they are in the worker.
 """
 
 import json
@@ -14,20 +13,15 @@ import time
 from pathlib import Path
 
 import numpy as np
-from pydicom.uid import CTImageStorage
 
-from models.intensity import choose_window
 from operators.findings import Findings, crop_finding
-from operators.geometry import build_grid
-from operators.instance import Instance
 from operators.parametric_map import entropy_map
 from operators.provenance import Provenance
 from operators.segmentation import volume_segmentation
-from operators.slices import slices_of
-from operators.stack import VolumeStack
-from operators.study import Series
+from operators.stack import VolumeStack, build_stack
+from operators.study import read_folder
 from tests.operators.results import ANATOMY, LIVER, provenance, task
-from tests.operators.synthetic import ROOT, STUDY, header
+from tests.operators.synthetic import volume
 
 SLICES, SIDE, SEGMENTS = 600, 512, 3
 CENTRES = ((170, 150), (170, 360), (370, 256))
@@ -35,25 +29,18 @@ RADIUS, DOUBT = 105, 12
 """In pixels: the largest radius of a segment, and how far around its border the members disagree."""
 
 
-def stack() -> VolumeStack:
-    """The CT, as headers and a grid."""
-    instances = []
-    for number in range(SLICES):
-        image = header("CT", CTImageStorage, f"{ROOT}.2", number + 1, np.zeros((2, 2), dtype=np.int16))
-        del image.PixelData
-        image.Rows = image.Columns = SIDE
-        image.FrameOfReferenceUID, image.PositionReferenceIndicator = f"{ROOT}.3", ""
-        image.ImagePositionPatient, image.ImageOrientationPatient = [-200, -200, number], [1, 0, 0, 0, 1, 0]
-        image.PixelSpacing, image.SliceThickness = [0.8, 0.8], 1
-        uid = str(image.SOPInstanceUID)
-        instances.append(
-            Instance(Path(uid), image, uid, f"{ROOT}.2", STUDY, CTImageStorage, "CT", SIDE, SIDE, 1)
-        )
-    planes = tuple(plane for instance in instances for plane in slices_of(instance))
-    grid = build_grid(planes)
-    values = np.broadcast_to(np.float32(60), grid.shape)
-    series = Series(STUDY, f"{ROOT}.2", tuple(instances))
-    return VolumeStack(series, planes, grid, values, choose_window(values[:1], "CT"))
+def write_source(folder: Path) -> None:
+    """Write the CT: 600 files of 512 x 512."""
+    pixels = np.random.default_rng(0).integers(-1000, 1000, (SIDE, SIDE), dtype=np.int16)
+    volume(folder, np.broadcast_to(pixels, (SLICES, SIDE, SIDE)), spacing=(1.0, 0.8, 0.8))
+
+
+def stack(folder: Path) -> VolumeStack:
+    """The CT as the worker has it."""
+    (series,) = read_folder(folder).series
+    made = build_stack(series)
+    assert isinstance(made, VolumeStack)
+    return made
 
 
 def findings(rule: str) -> Findings:
@@ -84,9 +71,9 @@ def megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def main(kind: str, path: Path) -> None:
+def main(kind: str, folder: Path, path: Path) -> None:
     """Write one result and print time, size and peak memory."""
-    source = stack()
+    source = stack(folder)
     found = findings(source.window.rule)
     before, start = megabytes(), time.perf_counter()
     if kind == "PM":
@@ -104,4 +91,4 @@ def main(kind: str, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

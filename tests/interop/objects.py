@@ -19,7 +19,7 @@ from operators.stack import ImageStack, VolumeStack, build_stack
 from operators.study import read_folder
 from operators.written import Written
 from tests.operators.results import asymmetric
-from tests.operators.synthetic import enhanced, phantom, radiograph, ultrasound, volume
+from tests.operators.synthetic import digital_xray, enhanced, phantom, radiograph, ultrasound, volume
 
 QUANTITIES = (ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY)
 SOURCES: dict[str, Callable[[Path], object]] = {
@@ -29,6 +29,8 @@ SOURCES: dict[str, Callable[[Path], object]] = {
     "one CT slice": lambda folder: [path.unlink() for path in volume(folder)[1:]],
     "Enhanced CT": lambda folder: enhanced(folder / "x.dcm"),
     "CR": lambda folder: radiograph(folder / "x.dcm"),
+    "DX": lambda folder: digital_xray(folder / "x.dcm"),
+    "MG": lambda folder: digital_xray(folder / "x.dcm", modality="MG"),
     "US": lambda folder: ultrasound(folder / "x.dcm"),
     "US loop": lambda folder: ultrasound(folder / "x.dcm", frames=5),
 }

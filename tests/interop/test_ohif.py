@@ -16,6 +16,7 @@ from tests.interop.ohif import needs_viewer, viewer
 from tests.operators.arrangements import (
     CORNER,
     OBLIQUE,
+    SPACING,
     arranged,
     body,
     found_everywhere,
@@ -23,7 +24,15 @@ from tests.operators.arrangements import (
     valued_points,
 )
 from tests.operators.results import ANATOMY, LIVER, asymmetric, provenance, task
-from tests.operators.synthetic import ROOT, radiograph, ultrasound, volume
+from tests.operators.synthetic import (
+    ROOT,
+    digital_xray,
+    enhanced,
+    legacy_converted,
+    radiograph,
+    ultrasound,
+    volume,
+)
 
 pytestmark = [needs_viewer, pytest.mark.peers, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -84,13 +93,8 @@ def shown_points(planes):
     return functools.reduce(operator.or_, (valued_points(plane.values, plane.affine) for plane in planes))
 
 
-@pytest.mark.parametrize("name", VOLUMES)
-def test_segmentation_and_map_of_a_volume_lie_on_its_voxels(ohif, tmp_path, name):
-    modality, segmentation_type, axes, turn = VOLUMES[name]
-    study, series = next(UIDS), next(UIDS)
-    sources = arranged(tmp_path / "in", axes, turn, modality=modality, series=series, edit=of_study(study))
-    segmentation, quantity = send(ohif, tmp_path, sources, segmentation_type)
-    truth = points(turn)
+def lies_on_its_voxels(ohif, study, truth, segmentation, quantity):
+    """Look at SEG and PM of a phantom whose values lie at the places of ``truth``."""
     segment_at = {place: 1 + (value in TARGETS["Inner"]) for place, value in truth.items()}
     ohif.open(study)
 
@@ -109,6 +113,35 @@ def test_segmentation_and_map_of_a_volume_lie_on_its_voxels(ohif, tmp_path, name
     assert valued_points(entropy.values, entropy.affine) == pytest.approx(values)
     assert not is_grey(ohif.look(next(iter(truth))))
     assert is_grey(ohif.look(tuple(CORNER)))
+
+
+@pytest.mark.parametrize("name", VOLUMES)
+def test_segmentation_and_map_of_a_volume_lie_on_its_voxels(ohif, tmp_path, name):
+    modality, segmentation_type, axes, turn = VOLUMES[name]
+    study, series = next(UIDS), next(UIDS)
+    sources = arranged(tmp_path / "in", axes, turn, modality=modality, series=series, edit=of_study(study))
+    shown = send(ohif, tmp_path, sources, segmentation_type)
+    lies_on_its_voxels(ohif, study, points(turn), *shown)
+
+
+def enhanced_ct(folder, study):
+    """The phantom as an Enhanced CT whose frames are out of order."""
+    stored = (np.ascontiguousarray(body().T) + 10) // 2  # its rescale is 2 and -10
+    options = {"series": next(UIDS), "origin": CORNER, "spacing": tuple(SPACING[::-1])}
+    return enhanced(folder / "in" / "x.dcm", stored, edit=of_study(study), **options)
+
+
+def legacy_converted_mr(folder, study):
+    """The phantom as an oblique MR, its files in one object."""
+    files = arranged(folder / "files", DOWNWARDS, OBLIQUE, modality="MR", edit=of_study(study))
+    return legacy_converted(files, folder / "in" / "x.dcm", next(UIDS))
+
+
+@pytest.mark.parametrize(("make", "turn"), [(enhanced_ct, None), (legacy_converted_mr, OBLIQUE)])
+def test_segmentation_and_map_of_the_frames_of_one_file_lie_on_its_voxels(ohif, tmp_path, make, turn):
+    study = next(UIDS)
+    shown = send(ohif, tmp_path, [make(tmp_path, study)])
+    lies_on_its_voxels(ohif, study, points(turn), *shown)
 
 
 def test_the_segmentation_of_a_matrix_that_fills_no_whole_bytes_lies_on_its_voxels(ohif, tmp_path):
@@ -130,7 +163,18 @@ def loop(path, series):
     return ultrasound(path, series, frames=4)
 
 
-PICTURES = {"CR": radiograph, "CR without spacing": without_spacing, "US": ultrasound, "US loop": loop}
+def mammogram(path, series):
+    return digital_xray(path, series, "MG")
+
+
+PICTURES = {
+    "CR": radiograph,
+    "CR without spacing": without_spacing,
+    "DX": digital_xray,
+    "MG": mammogram,
+    "US": ultrasound,
+    "US loop": loop,
+}
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from models.intensity import Voi, Window, WindowChoice, choose_window, display
+from models import intensity
+from models.intensity import Voi, Window, WindowChoice, choose_window, display, sample
 
 
 def test_ct_is_windowed_in_hounsfield_units() -> None:
@@ -53,6 +56,17 @@ def test_percentiles_are_those_of_the_volume_and_are_told_with_what_came_of_them
     assert (window.low, window.high) == pytest.approx((100.9, 900.1))
     assert window.rule == "percentiles 10 to 90 of the values above the lowest: 100.9 to 900.1"
     assert choose_window(volume, "CT", WindowChoice(percentiles=(10.0, 90.0))) == window
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=8), st.integers(1, 50))
+def test_a_sample_is_the_same_however_the_values_come(sizes: list[int], most: int) -> None:
+    values = np.arange(sum(sizes), dtype=np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intensity, "SAMPLE", most)
+        taken = sample(np.split(values, np.cumsum(sizes)[:-1]), values.size)
+        np.testing.assert_array_equal(taken, sample([values], values.size))
+    assert len(taken) <= most
+    assert len(taken) == values.size or len(taken) > most // 2
 
 
 def test_a_named_ct_window_leaves_other_modalities_their_own() -> None:

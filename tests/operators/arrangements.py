@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from operators.findings import Findings, crop_finding
 from operators.stack import VolumeStack
+from tests.operators.results import values_of
 from tests.operators.synthetic import volume
 
 SIGNED_AXES = [
@@ -87,7 +88,7 @@ def arranged(
 def found_everywhere(stack: VolumeStack, targets: Sequence[Sequence[int]] = ((400, 600, 800),)) -> Findings:
     """Findings whose targets have the values named, and as entropy the value in thousandths."""
     made = []
-    for index, values in enumerate(stack.values):
+    for index, values in enumerate(values_of(stack)):
         masks = np.stack([np.isin(values, names) for names in targets])
         entropy = np.where(masks, values / 1000, 0).astype(np.float32)
         finding = crop_finding(index, stack.window.rule, masks, entropy)

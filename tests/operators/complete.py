@@ -8,7 +8,16 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedMRImageStorage
 
-from tests.operators.synthetic import ROOT, enhanced, phantom, radiograph, save, ultrasound, volume
+from tests.operators.synthetic import (
+    ROOT,
+    digital_xray,
+    enhanced,
+    phantom,
+    radiograph,
+    save,
+    ultrasound,
+    volume,
+)
 
 ElementPath = tuple[str | int, ...]
 """Keywords, and item numbers where a sequence is between them."""
@@ -72,6 +81,17 @@ def cr(folder: Path) -> None:
     radiograph(folder / "x.dcm", edit=edit)
 
 
+def mg(folder: Path) -> None:
+    """One mammogram with its view."""
+    path = digital_xray(folder / "x.dcm", modality="MG")
+    image = pydicom.dcmread(path)
+    view = Dataset()
+    view.CodeValue, view.CodingSchemeDesignator, view.CodeMeaning = "399162004", "SCT", "cranio-caudal"
+    image.ViewCodeSequence, image.BodyPartExamined, image.PartialView = [view], "BREAST", "NO"
+    image.DetectorActiveShape, image.AcquisitionDate, image.Manufacturer = "RECTANGLE", "20260301", "ACME"
+    save(image, path)
+
+
 def us(folder: Path) -> None:
     """One ultrasound loop in colour with a calibrated region."""
     path = ultrasound(folder / "x.dcm", frames=2)
@@ -89,7 +109,13 @@ def us(folder: Path) -> None:
     save(image, path)
 
 
-COMPLETE: dict[str, Callable[[Path], None]] = {"CT": ct, "Enhanced MR": enhanced_mr, "CR": cr, "US": us}
+COMPLETE: dict[str, Callable[[Path], None]] = {
+    "CT": ct,
+    "Enhanced MR": enhanced_mr,
+    "CR": cr,
+    "MG": mg,
+    "US": us,
+}
 
 
 def elements(image: Dataset, above: ElementPath = ()) -> Iterator[ElementPath]:

@@ -7,6 +7,7 @@ each segmentation is read back and laid on its sources by position, and has to b
 """
 
 import io
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 
-from models.errors import Code
 from operators.findings import Findings, PlaneFinding, crop_finding
 from operators.parametric_map import entropy_map
 from operators.secondary_capture import picture_of
@@ -42,7 +42,7 @@ of that threshold, at the position of that image. [dicom.md](dicom.md) says what
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one series, or of one file that belongs to none."""
+    """What became of one series, or of one file that belongs to none, with the codes of all its faults."""
 
     files: str
     read_as: str
@@ -50,7 +50,7 @@ class Row:
     objects: tuple[str, ...]
     right: int
     images: int
-    code: Code | None
+    codes: tuple[str, ...]
 
 
 def survey(root: Path) -> list[Row]:
@@ -58,7 +58,7 @@ def survey(root: Path) -> list[Row]:
     folder = read_folder(root)
     rows = [_row(run, root) for run in plan(folder, [prompt_task("whatever is bright")])]
     notes = (*folder.damaged, *folder.ignored)
-    rows += [Row(str(note.path.relative_to(root)), "-", "", (), 0, 0, note.code) for note in notes]
+    rows += [Row(str(note.path.relative_to(root)), "-", "", (), 0, 0, (note.code,)) for note in notes]
     return sorted(rows, key=lambda row: row.files)
 
 
@@ -66,7 +66,7 @@ def table(rows: Sequence[Row]) -> str:
     """Return the rows as a page in Markdown."""
     lines = [
         f"| {row.files} | {row.read_as} | {row.window} | {' + '.join(row.objects) or '-'} | "
-        f"{f'{row.right} of {row.images}' if row.objects else '-'} | {row.code or ''} |"
+        f"{f'{row.right} of {row.images}' if row.objects else '-'} | {', '.join(row.codes)} |"
         for row in rows
     ]
     return TITLE + "\n".join(lines) + "\n"
@@ -75,12 +75,17 @@ def table(rows: Sequence[Row]) -> str:
 def _row(run: PlannedRun, root: Path) -> Row:
     files = _files(run.series, root)
     if run.decision is not Decision.RUN:
-        return Row(files, run.series.modality, "", (), 0, 0, run.code)
+        return Row(files, run.series.modality, "", (), 0, 0, _codes(run))
     stack = build_stack(run.series)
     results = list(_results(stack))
     right = sum(result.right for result in results)
     kinds = tuple(dict.fromkeys(kind for result in results for kind in result.kinds))
-    return Row(files, _read_as(stack), stack.view(0).window.rule, kinds, right, len(stack.planes), None)
+    return Row(files, _read_as(stack), stack.view(0).window.rule, kinds, right, len(stack.planes), ())
+
+
+def _codes(run: PlannedRun) -> tuple[str, ...]:
+    """Return the code of a refusal and those of the other faults that its reason names."""
+    return (str(run.code), *re.findall(r"Also ([A-Z-]+):", run.reason))
 
 
 def _files(series: Series, root: Path) -> str:

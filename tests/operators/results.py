@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from models.bundles.record import ModelRecord
 from operators.findings import Findings, crop_finding
+from operators.pixels import read_values
 from operators.provenance import Provenance
 from operators.stack import ImageStack, VolumeStack
 from operators.task import CodedConcept, Segment, Target, Task
@@ -53,6 +54,11 @@ def asymmetric(stack: ImageStack, planes: tuple[int, ...] = (1, 3), targets: int
         assert finding is not None
         made.append(finding)
     return Findings(tuple(made), ())
+
+
+def values_of(stack: VolumeStack) -> npt.NDArray[np.float32]:
+    """Every value of a volume, (slices, rows, columns)."""
+    return np.stack([read_values(plane) for plane in stack.planes])
 
 
 def mask_volume(stack: VolumeStack, findings: Findings) -> npt.NDArray[np.bool_]:

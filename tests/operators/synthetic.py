@@ -3,12 +3,16 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import highdicom as hd
 import numpy as np
 import numpy.typing as npt
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     CTImageStorage,
+    DigitalMammographyXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForPresentation,
     EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
     MRImageStorage,
@@ -117,6 +121,28 @@ def radiograph(path: Path, series: str = f"{ROOT}.5", number: int = 1, edit: Edi
     return save(image, path)
 
 
+def digital_xray(path: Path, series: str = f"{ROOT}.10", modality: str = "DX") -> Path:
+    """A DX or MG for presentation: it has a VOI LUT, a detector, and the side of the body in the image."""
+
+    def edit(image: Dataset, _: int) -> None:
+        sop_class = {
+            "DX": DigitalXRayImageStorageForPresentation,
+            "MG": DigitalMammographyXRayImageStorageForPresentation,
+        }[modality]
+        image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = sop_class
+        image.Modality, image.PresentationIntentType = modality, "FOR PRESENTATION"
+        image.ImageLaterality, image.PatientOrientation = "L", ["A", "FR"]
+        image.BitsStored, image.HighBit, image.ImagerPixelSpacing = 12, 11, [0.07, 0.07]
+        table = Dataset()
+        table.add_new("LUTDescriptor", "US", [4096, 0, 12])
+        table.add_new("LUTData", "US", list(range(4096)))
+        image.VOILUTSequence = [table]
+        image.PixelIntensityRelationship, image.PixelIntensityRelationshipSign = "LOG", -1
+        image.PresentationLUTShape = "INVERSE"
+
+    return radiograph(path, series, edit=edit)
+
+
 def ultrasound(path: Path, series: str = f"{ROOT}.6", frames: int = 1) -> Path:
     """A colour ultrasound without pixel spacing; several frames make a multi-frame object."""
     one = np.full((48, 64, 3), 15, dtype=np.uint8)
@@ -129,15 +155,27 @@ def ultrasound(path: Path, series: str = f"{ROOT}.6", frames: int = 1) -> Path:
     return save(image, path)
 
 
-def enhanced(path: Path, values: npt.NDArray[np.int16] | None = None, shuffle: bool = True) -> Path:
-    """An Enhanced CT whose frames are stored out of spatial order, the rescale in the shared groups."""
+def enhanced(
+    path: Path,
+    values: npt.NDArray[np.int16] | None = None,
+    shuffle: bool = True,
+    *,
+    series: str = f"{ROOT}.7",
+    origin: Sequence[float] = (-20.0, 30.0, 100.0),
+    spacing: tuple[float, float, float] = (2.5, 0.8, 1.2),
+    edit: Edit = unchanged,
+) -> Path:
+    """An Enhanced CT whose frames are stored out of spatial order, the rescale (2, -10) in the shared groups.
+
+    ``spacing`` is (slices, rows, columns) in mm.
+    """
     stored = phantom() if values is None else values
     order = np.roll(np.arange(len(stored)), 2) if shuffle else np.arange(len(stored))
-    image = header("CT", EnhancedCTImageStorage, f"{ROOT}.7", 1, stored[0])
+    image = header("CT", EnhancedCTImageStorage, series, 1, stored[0])
     image.NumberOfFrames, image.FrameOfReferenceUID = len(stored), f"{ROOT}.3"
     image.PixelData = stored[order].tobytes()
     measures, orientation, transform, shared = Dataset(), Dataset(), Dataset(), Dataset()
-    measures.PixelSpacing, measures.SliceThickness = [0.8, 1.2], 2.5
+    measures.PixelSpacing, measures.SliceThickness = list(spacing[1:]), spacing[0]
     orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     transform.RescaleSlope, transform.RescaleIntercept, transform.RescaleType = 2, -10, "HU"
     shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
@@ -146,8 +184,19 @@ def enhanced(path: Path, values: npt.NDArray[np.int16] | None = None, shuffle: b
     frames = []
     for index in order:
         position, frame = Dataset(), Dataset()
-        position.ImagePositionPatient = [-20.0, 30.0, 100.0 + 2.5 * index]
+        position.ImagePositionPatient = [*origin[:2], float(origin[2] + spacing[0] * index)]
         frame.PlanePositionSequence = [position]
         frames.append(frame)
     image.PerFrameFunctionalGroupsSequence = frames
+    edit(image, 0)
     return save(image, path)
+
+
+def legacy_converted(files: Sequence[Path], path: Path, series: str = f"{ROOT}.9") -> Path:
+    """The files of a CT or MR in one Legacy Converted Enhanced object, as highdicom converts them."""
+    images = [dcmread(file) for file in files]
+    if images[0].Modality == "CT":
+        convert = hd.legacy.LegacyConvertedEnhancedCTImage
+    else:
+        convert = hd.legacy.LegacyConvertedEnhancedMRImage
+    return save(convert(images, series, 4, f"{series}.1", 1), path)

@@ -20,7 +20,7 @@ from tests.operators.arrangements import (
     points,
     valued_points,
 )
-from tests.operators.results import provenance
+from tests.operators.results import provenance, values_of
 
 
 def written(result):
@@ -45,7 +45,7 @@ def test_results_lie_on_the_same_points_of_the_body(tmp_path, axes, turn):
     (series,) = read_folder(tmp_path).series
     stack = build_stack(series)
     truth = points(turn)
-    assert valued_points(stack.values, stack.grid.affine) == truth
+    assert valued_points(values_of(stack), stack.grid.affine) == truth
     findings = found_everywhere(stack)
     segmentation = hd.seg.segread(written(volume_segmentation(stack, findings, provenance())))
     seg = segmentation.get_volume(combine_segments=True)
@@ -66,4 +66,4 @@ def test_the_order_of_instance_numbers_and_names_does_not_matter(tmp_path, order
     for number, instance in enumerate(series.instances, start=1):
         instance.header.InstanceNumber = number
     stack = build_stack(series)
-    assert valued_points(stack.values, stack.grid.affine) == points()
+    assert valued_points(values_of(stack), stack.grid.affine) == points()

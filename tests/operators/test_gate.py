@@ -10,7 +10,18 @@ from operators import gate as gate_module
 from operators.gate import gate
 from operators.stack import PictureStack, VolumeStack, build_stack
 from operators.study import read_folder
-from tests.operators.synthetic import ROOT, enhanced, header, phantom, radiograph, save, ultrasound, volume
+from tests.operators.results import values_of
+from tests.operators.synthetic import (
+    ROOT,
+    enhanced,
+    header,
+    legacy_converted,
+    phantom,
+    radiograph,
+    save,
+    ultrasound,
+    volume,
+)
 
 
 def series_of(path):
@@ -102,12 +113,16 @@ def test_a_volume_too_large_for_the_memory_is_refused_by_its_header(tmp_path, mo
     assert refusal(tmp_path).code is Code.PIXELS_TOO_LARGE
 
 
-def test_a_legacy_converted_ct_is_a_volume(tmp_path):
-    image = pydicom.dcmread(enhanced(tmp_path / "x.dcm"))
-    image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2.2"
-    save(image, tmp_path / "x.dcm")
-    stack = build_stack(series_of(tmp_path))
-    np.testing.assert_array_equal(stack.values, phantom() * 2.0 - 10)
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+def test_a_series_converted_into_one_file_is_the_same_volume(tmp_path, modality):
+    def edit(image, index):
+        image.RescaleSlope = 1 + index
+
+    files = volume(tmp_path / "files", modality=modality, edit=edit)
+    legacy_converted(files, tmp_path / "one" / "x.dcm")
+    whole, apart = (build_stack(series_of(tmp_path / name)) for name in ("one", "files"))
+    np.testing.assert_array_equal(values_of(whole), values_of(apart))
+    np.testing.assert_array_equal(whole.grid.affine, apart.grid.affine)
 
 
 def test_the_frames_of_an_enhanced_image_may_each_have_their_own_rescale(tmp_path):
@@ -118,7 +133,7 @@ def test_the_frames_of_an_enhanced_image_may_each_have_their_own_rescale(tmp_pat
         frame.PixelValueTransformationSequence = [item]
     save(image, tmp_path / "x.dcm")
     slopes = 1.0 + np.arange(6)
-    values = build_stack(series_of(tmp_path)).values
+    values = values_of(build_stack(series_of(tmp_path)))
     np.testing.assert_array_equal(values, phantom() * slopes[:, None, None] - 5.0)
 
 

@@ -13,7 +13,7 @@ from operators.segmentation import volume_segmentation
 from operators.selection import Decision, plan_study
 from operators.stack import build_stack
 from operators.study import read_folder
-from tests.operators.results import asymmetric, provenance, task
+from tests.operators.results import asymmetric, provenance, task, values_of
 from tests.operators.synthetic import ROOT, enhanced, phantom, save, unchanged, volume
 
 SERIES = f"{ROOT}.2"
@@ -179,8 +179,8 @@ def test_the_time_points_of_an_enhanced_image_are_told_apart_frame_by_frame(tmp_
     first, second = parts(tmp_path)
     assert first.phase.label == "TemporalPositionIdentifier=1"
     assert first.images == 6
-    np.testing.assert_array_equal(build_stack(first).values, 2.0 * phantom() - 10)
-    np.testing.assert_array_equal(build_stack(second).values, 2.0 * (phantom() + 100.0) - 10)
+    np.testing.assert_array_equal(values_of(build_stack(first)), 2.0 * phantom() - 10)
+    np.testing.assert_array_equal(values_of(build_stack(second)), 2.0 * (phantom() + 100.0) - 10)
     assert [plane.frame for plane in build_stack(second).planes] == [1, 3, 5, 7, 9, 11]
 
 
@@ -192,6 +192,25 @@ def test_multiframe_objects_of_one_series_are_volumes_each(tmp_path):
         frame.PlanePositionSequence[0].ImagePositionPatient[2] += 15.0
     save(image, tmp_path / "b.dcm")
     assert labels(tmp_path) == [f"SOPInstanceUID={ROOT}.7.1", f"SOPInstanceUID={ROOT}.7.2"]
+
+
+@pytest.mark.parametrize("parts_sent", [(1, 2), (1,)], ids=["whole", "first part"])
+def test_an_image_divided_into_several_files_is_refused_and_not_answered_in_parts(tmp_path, parts_sent):
+    for number in parts_sent:
+        path = enhanced(tmp_path / f"{number}.dcm", phantom(12)[6 * (number - 1) :][:6], shuffle=False)
+        image = pydicom.dcmread(path)
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = f"{ROOT}.7.{number}"
+        image.ConcatenationUID, image.SOPInstanceUIDOfConcatenationSource = f"{ROOT}.70", f"{ROOT}.71"
+        image.InConcatenationNumber, image.InConcatenationTotalNumber = number, 2
+        image.ConcatenationFrameOffsetNumber = 6 * (number - 1)
+        for frame in image.PerFrameFunctionalGroupsSequence:
+            frame.PlanePositionSequence[0].ImagePositionPatient[2] += 15.0 * (number - 1)
+        save(image, path)
+    error = refusal(tmp_path)
+    assert error.code is Code.GEOMETRY_CONCATENATION
+    assert all(f"{number}.dcm" in error.message for number in parts_sent)
+    assert error.message.endswith("Send the image undivided, or one file per slice.")
+    assert "Also" not in error.message
 
 
 def test_a_multiframe_object_that_is_no_volume_refuses_its_series(tmp_path):

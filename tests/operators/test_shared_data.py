@@ -54,12 +54,15 @@ def test_file_by_file_what_is_readable_has_a_result_on_its_slices_and_the_page_s
     assert all(row.right == row.images for row in made)
     kinds = {row.read_as.split()[0].strip(","): row.objects for row in made}
     assert kinds == {"CT": ("SEG", "PM"), "MR": ("SEG", "PM"), "CR": ("SEG", "SC"), "US": ("SEG", "SC")}
-    refused = {row.files: row.code for row in rows if not row.objects and row.code is not Code.FILE_NOT_DICOM}
+    refused = {row.files: row.codes for row in rows if row.codes not in {(), (Code.FILE_NOT_DICOM,)}}
     assert refused == {
-        "ct_dicom_bad_spacing/ (11 files from CT2.dcm)": Code.GEOMETRY_DUPLICATE_POSITION,
-        "cr_us_ct_dicom_pydicom/bad_sequence.dcm": Code.UID_INVALID,
-        "cr_us_ct_dicom_pydicom/liver.dcm": Code.SOP_CLASS_EXCLUDED,
-        "ct_dicom_seg_dcmqi/liver.dcm": Code.FILE_REPEATED,
-        "ct_dicom_seg_dcmqi/partial_overlaps.dcm": Code.SOP_CLASS_EXCLUDED,
+        "ct_dicom_bad_spacing/ (11 files from CT2.dcm)": (
+            Code.GEOMETRY_DUPLICATE_POSITION,
+            Code.GEOMETRY_MISSING_SLICE,
+        ),
+        "cr_us_ct_dicom_pydicom/bad_sequence.dcm": (Code.UID_INVALID,),
+        "cr_us_ct_dicom_pydicom/liver.dcm": (Code.SOP_CLASS_EXCLUDED,),
+        "ct_dicom_seg_dcmqi/liver.dcm": (Code.FILE_REPEATED,),
+        "ct_dicom_seg_dcmqi/partial_overlaps.dcm": (Code.SOP_CLASS_EXCLUDED,),
     }
     assert table(rows) == PAGE.read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from operators.pixels import read_colour, read_values
 from operators.slices import slices_of
 from operators.stack import PictureStack, VolumeStack, build_stack
 from operators.study import read_folder
+from tests.operators.results import values_of
 from tests.operators.synthetic import ROOT, enhanced, phantom, radiograph, save, ultrasound, volume
 
 
@@ -26,7 +27,7 @@ def test_a_volume_is_in_spatial_order_whatever_the_names_and_numbers(tmp_path):
         path.rename(tmp_path / f"{(index * 5) % 7}.dcm")
     stack = stack_of(tmp_path)
     assert isinstance(stack, VolumeStack)
-    np.testing.assert_array_equal(stack.values, phantom())
+    np.testing.assert_array_equal(values_of(stack), phantom())
     np.testing.assert_allclose(stack.grid.affine[:3, 3], (-20, 30, 100))
 
 
@@ -36,8 +37,8 @@ def test_each_slice_is_rescaled_by_its_own_slope_as_in_pet(tmp_path):
 
     stack = stack_of(volume(tmp_path, edit=edit)[0].parent)
     slopes = 0.125 + np.arange(6, dtype=np.float32)
-    np.testing.assert_allclose(stack.values, phantom() * slopes[:, None, None] - 1.5)
-    assert stack.values.dtype == np.float32
+    np.testing.assert_allclose(values_of(stack), phantom() * slopes[:, None, None] - 1.5)
+    assert values_of(stack).dtype == np.float32
 
 
 def test_one_window_serves_all_slices_and_the_task_can_name_it(tmp_path):
@@ -127,7 +128,7 @@ def test_halved_chroma_comes_out_as_rgb_and_is_no_short_file(tmp_path):
 def test_an_enhanced_ct_is_read_as_a_volume_by_its_frame_positions(tmp_path):
     stack = stack_of(enhanced(tmp_path / "x.dcm"))
     assert isinstance(stack, VolumeStack)
-    np.testing.assert_allclose(stack.values, phantom() * 2.0 - 10)
+    np.testing.assert_allclose(values_of(stack), phantom() * 2.0 - 10)
     np.testing.assert_allclose(stack.grid.spacing, (2.5, 0.8, 1.2))
 
 
