@@ -20,7 +20,7 @@ from models.intensity import choose_window
 from operators.findings import Findings, crop_finding
 from operators.geometry import build_grid
 from operators.instance import Instance
-from operators.parametric_map import entropy_map
+from operators.parametric_map import quantity_map
 from operators.provenance import Provenance
 from operators.segmentation import volume_segmentation
 from operators.slices import slices_of
@@ -90,7 +90,7 @@ def main(kind: str, path: Path) -> None:
     found = findings(source.window.rule)
     before, start = megabytes(), time.perf_counter()
     if kind == "PM":
-        result = entropy_map(source, found, made_by("binary"))
+        result = quantity_map(source, found, made_by("binary"))
     else:
         result = volume_segmentation(source, found, made_by(kind.removeprefix("SEG ")))
     result.save_as(path, enforce_file_format=True)
