@@ -231,7 +231,7 @@ class Method:
         """
         marked = [np.any(one.probability > THRESHOLD, axis=0) for one in found]
         regions = [tight_box(mask) if mask.any() else None for mask in marked]
-        ballots = opened(ensemble).predict(images, self.settings.ensemble, regions)
+        ballots = opened(ensemble).predict(images, self.settings.ensemble, regions, self.bundle.device)
         return [
             Vote.nothing(own.size, own.status or Code.NO_MASK)
             if region is None
