@@ -202,7 +202,8 @@ def _voters(ensemble: EnsembleRecord | None, method: Method) -> str:
     """Return in words whose votes a target's segment and uncertainty are made of."""
     if ensemble is None:
         return f"{method.settings.members} paths of the method"
-    return f"{len(ensemble.members)} checkpoints of ensemble {ensemble.name} {ensemble.version}"
+    most = "at most " if method.settings.ensemble.converged is not None else ""
+    return f"{most}{len(ensemble.members)} checkpoints of ensemble {ensemble.name} {ensemble.version}"
 
 
 def _prepare_holoscan(input_folder: Path, output_folder: Path) -> None:

@@ -25,7 +25,8 @@ class RunRecord:
 
     ``answered`` tells whether other pictures of the study already have an answer of this task. ``unwritten``
     are the planes of pictures that had findings beyond ``max_results_per_study``; ``unmapped`` the maps of
-    the task that had no values.
+    the task that had no values. ``asked`` is, by target, how many members a vote that may end early
+    asked on a plane: the fewest and the most.
     """
 
     output: Path
@@ -38,6 +39,7 @@ class RunRecord:
     sop_instance_uids: list[str] = field(default_factory=list)
     unwritten: list[str] = field(default_factory=list)
     unmapped: list[MapName] = field(default_factory=list)
+    asked: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
