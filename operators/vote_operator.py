@@ -25,7 +25,6 @@ from operators.stack import VolumeStack
 from operators.task import MapName
 
 _VOTED: dict[MapName, Callable[[Vote], FloatArray]] = {
-    "entropy": lambda vote: vote.entropy,
     "mutual-information": lambda vote: vote.mutual_information,
     "probability": lambda vote: vote.probability,
 }
