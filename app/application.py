@@ -7,6 +7,7 @@ warm process, also from a thread; one run at a time, because holoscan's paths ar
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from operators.measurement_report_writer_operator import MeasurementReportWriter
 from operators.parametric_map_writer_operator import ParametricMapWriterOperator
 from operators.plane_stream_operator import PlaneStreamOperator
 from operators.provenance import REVIEW_ENTROPY_BITS, Provenance
+from operators.quantity import QUANTITIES
 from operators.run_record import Progress, RunRecord
 from operators.saliency_operator import SaliencyOperator
 from operators.sam_operator import SamOperator
@@ -41,7 +43,7 @@ from operators.slices import slices_of
 from operators.spacing import picture_spacing
 from operators.stack import PictureStack, VolumeStack, window_choice
 from operators.study import PHASE_MARK, read_folder
-from operators.task import Task
+from operators.task import MapName, Task
 from operators.vote_operator import VoteOperator
 
 logger = logging.getLogger(__name__)
@@ -79,7 +81,7 @@ class TaskOutcome:
     ``volume_ml`` is known for volumes, ``area_mm2`` for pictures with a pixel spacing, ``area_px`` for the
     others. ``uncertainty`` is the mean entropy over the mask in bits. ``pictures`` counts those that got a
     result, None for a volume; ``unwritten`` names those (SOP Instance UID) with findings beyond the task's
-    ``max_results_per_study``.
+    ``max_results_per_study``. ``reason`` says why not, or what of the task there was nothing to write of.
     """
 
     series: str
@@ -119,7 +121,7 @@ class TextSegApplication(Application):  # type: ignore[misc]
         load = LoadStudyOperator(self, record, "load", CountCondition(self, 1), path=path)
         select = SelectSeriesOperator(self, record, "select", self.series)
         volume = ImageStackOperator(self, record, "volume", window_choice(task))
-        planes = PlaneStreamOperator(self, record, "planes", prompts, task.seed)
+        planes = PlaneStreamOperator(self, record, "planes", prompts, task.seed, task.further_maps)
         saliency = SaliencyOperator(self, record, "saliency", method, prompts)
         coarse = CoarseMaskOperator(self, record, "coarse", method)
         sam = SamOperator(self, record, "sam", method)
@@ -201,11 +203,12 @@ def provenance_of(task: Task, context: RunContext) -> Provenance:
 
 def _voters(ensemble: EnsembleRecord | None, method: Method) -> str:
     """Return in words whose votes a target's segment and uncertainty are made of."""
-    if ensemble is not None:
-        return f"{len(ensemble.members)} checkpoints of ensemble {ensemble.name} {ensemble.version}"
-    paths = f"{method.settings.members} paths of the method"
-    closer = method.settings.second_look.agreement < 1.0
-    return f"{paths}, and as many at a closer look where they agree" if closer else paths
+    if ensemble is None:
+        paths = f"{method.settings.members} paths of the method"
+        closer = method.settings.second_look.agreement < 1.0
+        return f"{paths}, and as many at a closer look where they agree" if closer else paths
+    most = "at most " if method.settings.ensemble.converged is not None else ""
+    return f"{most}{len(ensemble.members)} checkpoints of ensemble {ensemble.name} {ensemble.version}"
 
 
 def _prepare_holoscan(input_folder: Path, output_folder: Path) -> None:
@@ -226,7 +229,7 @@ def _outcome(record: RunRecord, series: str, task: Task) -> TaskOutcome:
         task=task.name,
         status="found" if found else "nothing-found",
         code=None if found else findings.code,
-        reason="" if found else REASONS[findings.code],
+        reason=_remark(record.unmapped) if found else REASONS[findings.code],
         files=tuple(record.files),
         seconds=dict(record.seconds),
         sop_instance_uids=tuple(record.sop_instance_uids),
@@ -248,6 +251,12 @@ def _outcome(record: RunRecord, series: str, task: Task) -> TaskOutcome:
         if spacing is not None
     )
     return replace(outcome, area_mm2=sum(areas))
+
+
+def _remark(unmapped: Sequence[MapName]) -> str:
+    """Return what is to be said of the maps that a task asks for and that have no values."""
+    floors = [f"{name} reaches {QUANTITIES[name].floor:g} nowhere" for name in unmapped]
+    return f"No Parametric Map where there are no values: {', '.join(floors)}." if floors else ""
 
 
 def _refused(

@@ -253,6 +253,8 @@ def check(config: Config) -> tuple[str, ...]:
         problems += [
             f"task {task.name}: makes {kind}, which no destination accepts" for kind in sorted(unwanted)
         ]
+        if "pm" not in task.outputs and task.maps != Task.model_fields["maps"].default:
+            problems.append(f"task {task.name}: names maps, but not pm among its outputs")
     if config.models.directory is not None and not config.models.directory.is_dir():
         problems.append(f"models.directory {config.models.directory} does not exist")
     return tuple(problems)

@@ -97,6 +97,8 @@ class Report:
             if entry["status"] == "refused":
                 reason = f"{entry['series_instance_uid']}: {entry['code']}: {entry['reason']}"
                 console.print(reason, markup=False)
+            elif entry["status"] == "found" and entry["reason"]:
+                console.print(f"{entry['series_instance_uid']}: {entry['reason']}", markup=False)
 
     def _file(self, note: FileNote, status: str) -> Entry:
         root = self.input_path.parent if self.input_path.is_file() else self.input_path

@@ -93,7 +93,7 @@ def train(request: Request, config: Config) -> int:
     with console.status("temperature and review threshold on the labels held back"):
         method, source = _source(request)
         purpose = Purpose(request.task, target.prompts, request.labels, method, source)
-        record = export(trained, labelled, purpose, request.out)
+        record = export(trained, labelled, purpose, request.out, config.models.device)
     Console().print(
         f"{request.out}: {len(record.members)} members, temperature {record.temperature:.2f}, review above "
         f"{record.review:.2f} bits; learning-curve.png shows the training"

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from models.bundles.bundle import Bundle
 from models.contracts import CalibratedEncoder, Image, ImageTokens, LayeredEncoder, VisualPrompt
+from models.ensemble.network import computes_bfloat16
 from models.ensemble.record import EnsembleRecord
 from models.ensemble.vote import opened
 from models.errors import Code
@@ -51,7 +52,7 @@ class Method:
 
     def __init__(self, bundle: Bundle, settings: Settings | None = None) -> None:
         self.bundle = bundle
-        self.settings = settings or preset(*DEFAULT, bundle.tuned)
+        self.settings = _computable(settings or preset(*DEFAULT, bundle.tuned), bundle.device)
         encoder = bundle.encoder
         if isinstance(encoder, LayeredEncoder):
             encoder = encoder.framed(self.settings.saliency.framing)
@@ -252,13 +253,20 @@ class Method:
         """
         marked = [np.any(one.probability > THRESHOLD, axis=0) for one in found]
         regions = [tight_box(mask) if mask.any() else None for mask in marked]
-        ballots = opened(ensemble).predict(images, self.settings.ensemble, regions)
+        ballots = opened(ensemble).predict(images, self.settings.ensemble, regions, self.bundle.device)
         return [
             Vote.nothing(own.size, own.status or Code.NO_MASK)
             if region is None
             else Vote.of(agreement, members)
             for own, region, (agreement, members) in zip(found, regions, ballots, strict=True)
         ]
+
+
+def _computable(settings: Settings, device: str) -> Settings:
+    """Return the settings as the device computes them: what is recorded is what was done."""
+    if settings.ensemble.precision == "bf16" and not computes_bfloat16(device):
+        return settings.overridden({"ensemble": {"precision": "fp32"}})
+    return settings
 
 
 def _nothing(placement: Placement, relevance: float | None, status: Code) -> Saliency:

@@ -81,7 +81,8 @@ class EnsembleSettings:
     mirror
         Whether every member sees the image mirrored along both axes, too: four passes for one.
     precision
-        ``bf16`` only where the processor has it.
+        ``bf16`` where the device has instructions for it (AVX512-BF16, AMX); elsewhere ``fp32`` computes, and
+        is what results say.
     converged, at_least
         After ``at_least`` members a slice is finished when one more changes its entropy by less than so many
         bits where it is unsure; None asks all members. How many were asked is part of the result.

@@ -56,4 +56,13 @@ class EnsembleOperator(GraphOperator):
         ensemble = self.ensembles[target]
         if ensemble is None:
             return [self.method.vote(own) for own in found]
-        return self.method.vote_by(ensemble, [stage.plane.image for stage in batch], found)
+        votes = self.method.vote_by(ensemble, [stage.plane.image for stage in batch], found)
+        if self.method.settings.ensemble.converged is not None:
+            self._count(target, [vote.members for vote in votes if vote.members])
+        return votes
+
+    def _count(self, target: int, members: Sequence[int]) -> None:
+        """Remember how many members were asked on a plane, the fewest and the most."""
+        counts = (*members, *self.record.asked.get(target, ()))
+        if counts:
+            self.record.asked[target] = min(counts), max(counts)

@@ -1,7 +1,7 @@
 """What the method found in a stack: masks and their uncertainty, kept only where there are any."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ from models.ensemble.isolated import planes_without_isolated
 from models.errors import Code
 from models.uncertainty import ENTROPY_FLOOR_BITS
 from operators.regions import SearchArea
+from operators.task import MapName
 
 LAST_FIRST = (Code.NO_MASK, Code.NO_COMPONENT, Code.MARGIN_LOW, Code.REGIONS_ALIKE, Code.NO_REGION)
 """Codes with which the method ends after it has judged that the target is there, the last stage's first."""
@@ -157,22 +158,50 @@ def crop_finding(
     They are those of all of the plane, or of the ``area`` of it that was searched: what lies beside the
     regions within it is no finding.
     """
-    corner = (area.frame.top, area.frame.left) if area is not None else (0, 0)
+    top, left = _corner(area)
     if area is not None:
-        masks, entropy = masks & area.inside, np.where(area.inside, entropy, np.float32(0))
-    floored = np.where(entropy >= ENTROPY_FLOOR_BITS, entropy, np.float32(0)).astype(np.float32)
-    targets = tuple(_crop(mask, own, corner) for mask, own in zip(masks, floored, strict=True))
-    return PlaneFinding(plane, window, targets) if any(target.mask.size for target in targets) else None
+        masks = masks & area.inside
+    targets = []
+    for mask, own in zip(masks, _floored(entropy, ENTROPY_FLOOR_BITS, area), strict=True):
+        rows, columns = box = _box(mask | (own > 0))
+        targets.append(
+            TargetFinding(top + rows.start, left + columns.start, mask[box].copy(), own[box].copy())
+        )
+    if not any(target.mask.size for target in targets):
+        return None
+    return PlaneFinding(plane, window, tuple(targets))
 
 
-def _crop(mask: BoolArray, entropy: FloatArray, corner: tuple[int, int]) -> TargetFinding:
-    matters = mask | (entropy > 0)
+def crop_map(plane: int, values: FloatArray, floor: float, area: SearchArea | None = None) -> PlaneMap | None:
+    """Crop a quantity of (targets, h, w) to where it is at least ``floor``; None where it is nowhere.
+
+    As :func:`crop_finding` does: target by target, of all of the plane or of the ``area`` that was searched.
+    """
+    top, left = _corner(area)
+    patches = []
+    for own in _floored(values, floor, area):
+        rows, columns = _box(own > 0)
+        patches.append(Patch(top + rows.start, left + columns.start, own[rows, columns].copy()))
+    return PlaneMap(plane, tuple(patches)) if any(patch.values.size for patch in patches) else None
+
+
+def _corner(area: SearchArea | None) -> tuple[int, int]:
+    """Return the row and the column of the plane at which what was searched begins."""
+    return (0, 0) if area is None else (area.frame.top, area.frame.left)
+
+
+def _floored(values: FloatArray, floor: float, area: SearchArea | None) -> FloatArray:
+    """Return values (targets, h, w) with 0 for those below the floor or beside the area."""
+    kept = values >= floor if area is None else (values >= floor) & area.inside
+    return np.where(kept, values, np.float32(0)).astype(np.float32)
+
+
+def _box(matters: BoolArray) -> tuple[slice, slice]:
+    """Return the rows and columns that hold all that matters of (h, w), none where nothing does."""
     rows, columns = np.flatnonzero(matters.any(axis=1)), np.flatnonzero(matters.any(axis=0))
     if not rows.size:
-        return TargetFinding(*corner, mask[:0, :0].copy(), entropy[:0, :0].copy())
-    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    top, left = corner[0] + int(rows[0]), corner[1] + int(columns[0])
-    return TargetFinding(top, left, mask[box].copy(), entropy[box].copy())
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,10 +209,18 @@ class Findings:
     """Everything found in one stack. ``planes`` holds only planes where something matters, ascending.
 
     ``absent`` counts, over planes and targets, with which code the method ended where it found nothing.
+    ``further`` holds the maps that the task asks for beside the entropy, where they have values, ascending.
     """
 
     planes: tuple[PlaneFinding, ...]
     absent: tuple[tuple[Code, int], ...]
+    further: Mapping[MapName, tuple[PlaneMap, ...]] = field(default_factory=dict)
+
+    def maps(self, name: MapName) -> tuple[PlaneMap, ...]:
+        """Return the map of a quantity, at most one per plane; empty where it reaches its floor nowhere."""
+        if name == "entropy":
+            return tuple(plane.entropy_map for plane in self.planes)
+        return self.further.get(name, ())
 
     @property
     def found(self) -> tuple[PlaneFinding, ...]:

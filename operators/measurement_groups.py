@@ -80,7 +80,7 @@ def _of_volume(
     written: Sequence[Written],
 ) -> list[Group]:
     measured = measure_volume(stack, findings, target)
-    maps = [item for item in written if item.kind == "PM"]
+    maps = [item for item in written if item.kind == "PM" and item.content_label == ENTROPY.label]
     groups: list[Group] = []
     for item in written:
         if item.kind != "SEG" or measured is None:

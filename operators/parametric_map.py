@@ -16,10 +16,11 @@ from operators.findings import Findings, FloatArray, PlaneMap
 from operators.frames import put_floats
 from operators.identity import stamp
 from operators.provenance import Provenance
-from operators.quantity import ENTROPY, Quantity
+from operators.quantity import QUANTITIES, Quantity
 from operators.references import decimals, volume_sources
 from operators.segmentation import fix_dimension_uid, needs_review
 from operators.stack import VolumeStack
+from operators.task import MapName
 
 WHOLE_BYTES = 256 * 1024**2
 """256 slices of 512 x 512 as 32-bit floats: more is too much for an archive to keep beside the images."""
@@ -28,10 +29,12 @@ _SOURCE_PURPOSE = Code("121322", "DCM", "Source image for image processing opera
 _REGION = CodedConcept("38266002", "SCT", "Entire body as a whole")
 
 
-def entropy_map(stack: VolumeStack, findings: Findings, provenance: Provenance) -> ParametricMap:
-    """Return the map of the entropy of a volume with a finding, in bits: the largest over the targets."""
-    maps = [plane.entropy_map for plane in findings.planes]
-    return parametric_map(stack, ENTROPY, maps, provenance, needs_review(provenance, findings.found))
+def quantity_map(
+    stack: VolumeStack, findings: Findings, provenance: Provenance, name: MapName = "entropy"
+) -> ParametricMap:
+    """Return the map of a quantity that a volume with a finding has: the largest over the targets."""
+    review = needs_review(provenance, findings.found)
+    return parametric_map(stack, QUANTITIES[name], findings.maps(name), provenance, review)
 
 
 def parametric_map(

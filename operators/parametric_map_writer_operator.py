@@ -1,14 +1,18 @@
-"""Write the Parametric Map of the entropy of a volume."""
+"""Write the Parametric Maps of a volume: of the entropy, or of what else the task asks for."""
 
 from operators.findings import Findings
-from operators.parametric_map import entropy_map
+from operators.parametric_map import quantity_map
 from operators.stack import ImageStack, VolumeStack
 from operators.writer_operator import WriterOperator
 from operators.written import Written
 
 
 class ParametricMapWriterOperator(WriterOperator):
-    """Writes a PM file for a volume with a finding; pictures get a Secondary Capture instead."""
+    """Writes a PM per map of the task for a volume with a finding; pictures get a Secondary Capture instead.
+
+    A quantity that reaches its floor nowhere has no PM: a map of zeros would say more than is known. Where
+    all members are one and the same path, this happens to the mutual information.
+    """
 
     output = "written"
 
@@ -16,4 +20,10 @@ class ParametricMapWriterOperator(WriterOperator):
         """Build and write."""
         if not (findings.found and isinstance(stack, VolumeStack) and self.asks_for("pm")):
             return ()
-        return (self.write(entropy_map(stack, findings, self.provenance), "PM"),)
+        written = []
+        for name in self.provenance.task.maps:
+            if findings.maps(name):
+                written.append(self.write(quantity_map(stack, findings, self.provenance, name), "PM"))
+            else:
+                self.record.unmapped.append(name)
+        return tuple(written)

@@ -9,13 +9,15 @@ from models.method import image_seed
 from operators.graph_operator import GraphOperator
 from operators.messages import PlaneImage
 from operators.run_record import RunRecord
-from operators.stack import ImageStack
+from operators.stack import ImageStack, VolumeStack
+from operators.task import MapName
 
 
 class PlaneStreamOperator(GraphOperator):
     """Emits one plane per tick until the stack is worked off.
 
-    A plane leaves when the stage behind has room for it: the graph works on one plane at a time.
+    A plane leaves when the stage behind has room for it: the graph works on one plane at a time. ``maps`` are
+    kept of the planes of a volume: of pictures there is no Parametric Map.
     """
 
     stage = "volume"
@@ -23,10 +25,17 @@ class PlaneStreamOperator(GraphOperator):
     output = "plane"
 
     def __init__(
-        self, fragment: Fragment, record: RunRecord, name: str, prompts: Sequence[Sequence[str]], seed: int
+        self,
+        fragment: Fragment,
+        record: RunRecord,
+        name: str,
+        prompts: Sequence[Sequence[str]],
+        seed: int,
+        maps: tuple[MapName, ...] = (),
     ) -> None:
         self.prompts = prompts
         self.seed = seed
+        self.maps = maps
         self.stack: ImageStack | None = None
         self.next = 0
         self.more = BooleanCondition(fragment, name="more_planes", enable_tick=True)
@@ -46,7 +55,8 @@ class PlaneStreamOperator(GraphOperator):
         view = self.stack.view(self.next)
         image = view.searched
         seeds = tuple(image_seed(image, group, self.seed) for group in self.prompts)
-        plane = PlaneImage(self.next, total, image, view.window.rule, seeds, view.area)
+        maps = self.maps if isinstance(self.stack, VolumeStack) else ()
+        plane = PlaneImage(self.next, total, image, view.window.rule, seeds, view.area, maps)
         self.next += 1
         if self.next == total:
             self.more.disable_tick()

@@ -36,7 +36,9 @@ class Provenance:
     whose votes decided: the method's own members, or the checkpoints of an ensemble. A result whose mean
     entropy over the mask is above ``review_above`` bits is marked for review. ``quiet_at`` is the
     moment the study became quiet, the only source of dates and times. ``generation`` counts restarts caused
-    by late instances; ``replaces`` is then the "hh:mm" of the result that this one replaces.
+    by late instances; ``replaces`` is then the "hh:mm" of the result that this one replaces. ``asked`` says,
+    by segment label, how many members a vote that may end early asked on a plane: what came out of the
+    settings, and therefore no part of UIDs.
     """
 
     task: Task
@@ -51,6 +53,7 @@ class Provenance:
     replaces: str | None = None
     voters: Mapping[str, str] = field(default_factory=dict)
     review_above: float = REVIEW_ENTROPY_BITS
+    asked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def prompts(self) -> tuple[tuple[str, ...], ...]:
@@ -123,4 +126,6 @@ class Provenance:
             "models": {model.name: model.sha256 for model in self.models},
             **self.configuration(window),
         }
+        if self.asked:
+            content["members_asked"] = dict(self.asked)
         return json.dumps(content, ensure_ascii=True, sort_keys=True)

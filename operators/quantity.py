@@ -6,7 +6,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from models.uncertainty import ENTROPY_FLOOR_BITS
-from operators.task import PRIVATE_SCHEME
+from operators.task import PRIVATE_SCHEME, MapName
 
 
 @dataclass(frozen=True)
@@ -60,3 +60,11 @@ SALIENCY = Quantity(
     0.05,
 )
 """(130404, DCM, Saliency)."""
+
+QUANTITIES: dict[MapName, Quantity] = {
+    "entropy": ENTROPY,
+    "mutual-information": MUTUAL_INFORMATION,
+    "probability": PROBABILITY,
+    "saliency": SALIENCY,
+}
+"""By the names that tasks call them."""

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 
 from operators.findings import Findings
 from operators.stack import ImageStack
+from operators.task import MapName
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,9 @@ class RunRecord:
     """Filled by the operators of one run.
 
     ``answered`` tells whether other pictures of the study already have an answer of this task. ``unwritten``
-    are the planes of pictures that had findings beyond ``max_results_per_study``.
+    are the planes of pictures that had findings beyond ``max_results_per_study``; ``unmapped`` the maps of
+    the task that had no values. ``asked`` is, by target, how many members a vote that may end early
+    asked on a plane: the fewest and the most.
     """
 
     output: Path
@@ -35,6 +38,8 @@ class RunRecord:
     files: list[Path] = field(default_factory=list)
     sop_instance_uids: list[str] = field(default_factory=list)
     unwritten: list[str] = field(default_factory=list)
+    unmapped: list[MapName] = field(default_factory=list)
+    asked: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

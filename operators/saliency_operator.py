@@ -1,13 +1,17 @@
 """Find where on a plane the prompts are meant (M2IB)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 from monai.deploy.core import Fragment  # type: ignore[attr-defined]
 
 from models.method import Method
 from models.stages import Saliency
+from operators.findings import crop_map
 from operators.graph_operator import GraphOperator
 from operators.messages import PlaneImage, Stage
+from operators.quantity import SALIENCY
 from operators.run_record import RunRecord
 
 
@@ -36,4 +40,8 @@ class SaliencyOperator(GraphOperator):
     def process(self, plane: PlaneImage) -> Stage[Saliency]:
         """Compute the maps of every target."""
         pairs = zip(self.texts, plane.seeds, strict=True)
-        return Stage(plane, tuple(self.method.saliency(plane.image, text, seed) for text, seed in pairs))
+        targets = tuple(self.method.saliency(plane.image, text, seed) for text, seed in pairs)
+        if "saliency" in plane.maps:
+            mean = np.stack([target.on_pixels() for target in targets])
+            plane = replace(plane, saliency=crop_map(plane.index, mean, SALIENCY.floor, plane.area))
+        return Stage(plane, targets)

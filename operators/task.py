@@ -160,6 +160,8 @@ AskedWindow = Annotated[
 ]
 
 OutputKind = Literal["seg", "pm", "sc", "sr", "ko"]
+MapName = Literal["entropy", "mutual-information", "probability", "saliency"]
+"""What a Parametric Map can show of a finding; :mod:`operators.quantity` says what each is."""
 ObjectKind = Literal["SEG", "PM", "SC", "SR", "KO"]
 
 
@@ -168,6 +170,12 @@ class Destination(Frozen):
 
     ae: str
     accepts: tuple[ObjectKind, ...] = ("SEG", "PM", "SC")
+
+
+def _each_once(maps: tuple[MapName, ...]) -> tuple[MapName, ...]:
+    if len(set(maps)) != len(maps):
+        raise ValueError(f"a map is named twice: {', '.join(maps)}")
+    return maps
 
 
 def _no_preset(settings: dict[str, Any]) -> dict[str, Any]:
@@ -183,7 +191,8 @@ class Task(Frozen):
     ``settings`` replaces values of the preset that ``method`` and ``mode`` name. What it may hold is known to
     :mod:`models.settings`, which imports torch: its names are checked by `textseg check-config` and when a
     worker starts (:mod:`app.task_settings`). ``ensemble`` lets a checkpoint ensemble of the bundle vote,
-    where one was trained for the very prompts of a target.
+    where one was trained for the very prompts of a target. ``maps`` are the quantities of which ``pm`` makes
+    a Parametric Map, each an object of its own.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,19}$")]
@@ -196,6 +205,7 @@ class Task(Frozen):
     ensemble: bool = True
     window: AskedWindow = "auto"
     outputs: tuple[OutputKind, ...] = ("seg", "pm")
+    maps: Annotated[tuple[MapName, ...], Field(min_length=1), AfterValidator(_each_once)] = ("entropy",)
     segmentation_type: Literal["binary", "labelmap"] = "binary"
     destinations: tuple[Destination, ...] = ()
     on_failure: Literal["none", "sc"] = "none"
@@ -203,6 +213,11 @@ class Task(Frozen):
     max_minutes: Annotated[float, Field(gt=0)] = 60.0
     priority: Annotated[int, Field(ge=1, le=100)] = 50
     seed: int = 0
+
+    @property
+    def further_maps(self) -> tuple[MapName, ...]:
+        """The maps that are asked for beside the entropy, which is kept of every finding."""
+        return tuple(name for name in self.maps if name != "entropy") if "pm" in self.outputs else ()
 
     @property
     def says_nothing_as(self) -> Literal["SR", "SC"]:

@@ -1,5 +1,6 @@
 """What the writers have in common: they wait for the stack and its findings, and write files."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 from monai.deploy.core import Fragment  # type: ignore[attr-defined]
@@ -22,9 +23,19 @@ class WriterOperator(GraphOperator):
     def __init__(
         self, fragment: Fragment, record: RunRecord, name: str, provenance: Provenance, limit: int
     ) -> None:
-        self.provenance = provenance
+        self._provenance = provenance
         self.limit = limit
         super().__init__(fragment, record, name)
+
+    @property
+    def provenance(self) -> Provenance:
+        """What a result is made of; how many members were asked is known after the vote."""
+        targets = self._provenance.task.targets
+        asked = {
+            targets[target].segment.label: f"{fewest} to {most}"
+            for target, (fewest, most) in sorted(self.record.asked.items())
+        }
+        return replace(self._provenance, asked=asked)
 
     def asks_for(self, *kinds: str) -> bool:
         """Tell whether the task's outputs name one of ``kinds``."""

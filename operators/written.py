@@ -8,7 +8,10 @@ from pydicom.dataset import Dataset
 
 @dataclass(frozen=True)
 class Written:
-    """What a reference to a result names; ``plane`` is the index of the picture it was made of, if of one."""
+    """What a reference to a result names; ``plane`` is the index of the picture it was made of, if of one.
+
+    ``content_label`` is the result's ContentLabel: of a Parametric Map, which quantity it shows.
+    """
 
     kind: str
     study_instance_uid: str
@@ -16,6 +19,7 @@ class Written:
     sop_class_uid: str
     sop_instance_uid: str
     plane: int | None = None
+    content_label: str = ""
 
     @classmethod
     def of(cls, result: Dataset, kind: str, plane: int | None = None) -> Self:
@@ -27,6 +31,7 @@ class Written:
             str(result.SOPClassUID),
             str(result.SOPInstanceUID),
             plane,
+            str(result.get("ContentLabel", "")),
         )
 
     @property

@@ -167,7 +167,7 @@ def _trained(
             told(f"{folder.parent.name}: {folder.name}", epoch, cycles.epochs)
 
         done = train(folder / "work", size, recipe, "cpu", report)
-        export(done, labelled, purpose, folder)
+        export(done, labelled, purpose, folder, "cpu")
     return read_record(folder)
 
 

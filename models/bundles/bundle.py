@@ -29,7 +29,7 @@ class Bundle:
 
     ``digest`` is the SHA-256 of its description, which names every file by hash; ``tuned`` are the numbers of
     the method that belong to these models, see :func:`models.presets.preset`; ``ensembles`` are asked in the
-    place of the method's own members, each for its own prompts alone.
+    place of the method's own members, each for its own prompts alone; ``device`` is where all compute.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Bundle:
     models: tuple[ModelRecord, ...]
     tuned: Mapping[str, Any] = field(default_factory=dict)
     ensembles: tuple[EnsembleRecord, ...] = ()
+    device: str = "cpu"
 
 
 def embedded() -> tuple[str, ...]:
@@ -133,6 +134,7 @@ def load_bundle(reference: str = "lite", models_dir: Path | None = None, device:
         models=tuple(_record(entry) for entry in description["files"].values() if "name" in entry),
         tuned=description.get("settings", {}),
         ensembles=tuple(_ensemble(folder, entry) for entry in description.get("ensembles", ())),
+        device=device,
     )
 
 

@@ -51,8 +51,13 @@ class Purpose:
     version: str = "1.0.0"
 
 
-def export(trained: Trained, labelled: Sequence[Labelled], purpose: Purpose, out: Path) -> EnsembleRecord:
-    """Write the ensemble's folder and return what it says. Raises ModelError (ENSEMBLE-EMPTY)."""
+def export(
+    trained: Trained, labelled: Sequence[Labelled], purpose: Purpose, out: Path, device: str
+) -> EnsembleRecord:
+    """Write the ensemble's folder and return what it says; ``device`` judges what was held back.
+
+    Raises ModelError (ENSEMBLE-EMPTY); DatasetError (DATASET-INVALID): no image held back shows a target.
+    """
     entries = []
     for epoch, path in members_in(trained.folder).items():
         kept = member_path(out, epoch)
@@ -86,18 +91,18 @@ def export(trained: Trained, labelled: Sequence[Labelled], purpose: Purpose, out
         "members": entries,
     }
     _write(out, description)
-    _calibrate(out, description, [item for item in labelled if item.name in set(trained.held)])
+    _calibrate(out, description, [item for item in labelled if item.name in set(trained.held)], device)
     return read_record(out)
 
 
-def _calibrate(out: Path, description: dict[str, Any], held: Sequence[Labelled]) -> None:
+def _calibrate(out: Path, description: dict[str, Any], held: Sequence[Labelled], device: str) -> None:
     """Fit temperature and review threshold on what was held back, and write the description again."""
     from models.ensemble.vote import CheckpointEnsemble
     from models.evaluation.calibration import fit_temperature
 
     ensemble = CheckpointEnsemble(read_record(out))
     regions = [tight_box(item.mask) if item.mask.any() else None for item in held]
-    answers = ensemble.predict([item.image for item in held], regions=regions)
+    answers = ensemble.predict([item.image for item in held], regions=regions, device=device)
     agreed = [agreement.probability for agreement, _ in answers]
     temperature = fit_temperature([(own, item.mask) for own, item in zip(agreed, held, strict=True)])
     scores = [

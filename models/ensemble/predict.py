@@ -17,9 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from models.ensemble.network import LoadMember, SwappedNetwork
-from models.ensemble.tiles import Size, Window, corners, importance, padded, whole, window_around
+from models.ensemble.tiles import Size, corners, importance, padded
 from models.errors import Code, ModelError
-from models.placement import Box
 from models.uncertainty import FloatArray, RunningAgreement, change_of_entropy
 
 MIRRORED: tuple[tuple[int, ...], ...] = ((2,), (3,), (2, 3))
@@ -71,7 +70,7 @@ class InferenceSettings:
 
 @dataclass(frozen=True)
 class EnsemblePrediction:
-    """What an ensemble says of one slice, (H, W) float32 maps; 0 where nothing was computed.
+    """What an ensemble says of one slice, (H, W) float32 maps.
 
     Attributes
     ----------
@@ -82,7 +81,7 @@ class EnsemblePrediction:
     mutual_information
         Entropy of the mean less the mean entropy, in bits: what the members disagree about.
     members
-        How many voted; 0 where the slice had no region.
+        How many voted.
     """
 
     probability: FloatArray
@@ -96,7 +95,6 @@ def predict(
     members: Iterable[LoadMember],
     slices: Sequence[Tensor],
     settings: InferenceSettings,
-    regions: Sequence[Box | None] | None = None,
     *,
     foreground: int = 1,
     device: str | torch.device = "cpu",
@@ -109,15 +107,12 @@ def predict(
         The architecture; its parameters are neither used nor changed (it may lie on the ``meta`` device). It
         maps (N, C, h, w) to logits (N, classes, h, w), so without deep supervision.
     members
-        Each returns the parameters of one member when it is called, at most once. They are not called where
-        no slice has a region.
+        Each returns the parameters of one member when it is called, at most once; none is where there is no
+        slice.
     slices
         (C, H, W) float32 each, preprocessed as for training; sizes may differ.
     settings
         How members are asked.
-    regions
-        Of each slice the box that matters, in its own pixels: computed is that box, with a margin, at least a
-        tile. None in place of a box: the slice is not computed. Without ``regions`` all of every slice is.
     foreground
         Channel of the logits whose probability is meant.
     device
@@ -140,10 +135,10 @@ def predict(
         raise ModelError(
             Code.ENSEMBLE_EMPTY, "the ensemble has no members; install it again, or run with --ensemble off"
         )
-    votes = _votes(slices, regions, settings)
+    votes = [_Vote(pixels, settings.tile) for pixels in slices]
     swapped = SwappedNetwork(network, torch.device(device), PRECISION[settings.precision])
     for number, read in enumerate(chain((first,), waiting), start=1):
-        asked = [vote for vote in votes if vote is not None and not vote.closed]
+        asked = [vote for vote in votes if not vote.closed]
         if not asked:
             break
         swapped.load(read, number)
@@ -155,22 +150,22 @@ def predict(
                     f"member {number} answers with what is no number; train or install the ensemble again",
                 )
             vote.add(probability, settings)
-    return [_on_slice(pixels, vote) for pixels, vote in zip(slices, votes, strict=True)]
+    return [vote.answer() for vote in votes]
 
 
 class _Vote:
-    """The running vote on the window of one slice; ``closed`` once no further member is asked."""
+    """The running vote on one slice; ``closed`` once no further member is asked."""
 
-    def __init__(self, pixels: Tensor, window: Window, tile: Size) -> None:
-        self.window = window
-        self.pixels, self._inside = padded(pixels[:, *window.pixels], tile)
+    def __init__(self, pixels: Tensor, tile: Size) -> None:
+        size = (pixels.shape[1], pixels.shape[2])
+        self.pixels, self._inside = padded(pixels, tile)
         self.padded_size = (self.pixels.shape[1], self.pixels.shape[2])
-        self.running = RunningAgreement(window.size)
+        self.running = RunningAgreement(size)
         self.closed = False
-        self._before: FloatArray = np.zeros(window.size, np.float32)
+        self._before: FloatArray = np.zeros(size, np.float32)
 
     def add(self, probability: Tensor, settings: InferenceSettings) -> None:
-        """Count one member's probabilities (h, w) on the padded window."""
+        """Count one member's probabilities (h, w) on the padded slice."""
         self.running.add(probability[self._inside].numpy())
         if settings.converged is None:
             return
@@ -179,39 +174,20 @@ class _Vote:
         self.closed = settled and self.running.members >= settings.at_least
         self._before = now
 
-
-def _votes(
-    slices: Sequence[Tensor], regions: Sequence[Box | None] | None, settings: InferenceSettings
-) -> list[_Vote | None]:
-    sizes = [(pixels.shape[1], pixels.shape[2]) for pixels in slices]
-    windows: list[Window | None] = [whole(size) for size in sizes]
-    if regions is not None:
-        windows = [
-            None if region is None else window_around(region, size, settings.tile)
-            for region, size in zip(regions, sizes, strict=True)
-        ]
-    return [
-        None if window is None else _Vote(pixels, window, settings.tile)
-        for pixels, window in zip(slices, windows, strict=True)
-    ]
-
-
-def _on_slice(pixels: Tensor, vote: _Vote | None) -> EnsemblePrediction:
-    probability, entropy, mutual_information = np.zeros((3, *pixels.shape[1:]), np.float32)
-    if vote is None:
-        return EnsemblePrediction(probability, entropy, mutual_information, 0)
-    agreed, where = vote.running.agreement(), vote.window.pixels
-    probability[where], entropy[where] = agreed.probability, agreed.entropy
-    mutual_information[where] = agreed.mutual_information
-    return EnsemblePrediction(probability, entropy, mutual_information, vote.running.members)
+    def answer(self) -> EnsemblePrediction:
+        """Return what the members so far say. At least one member."""
+        agreed = self.running.agreement()
+        return EnsemblePrediction(
+            agreed.probability, agreed.entropy, agreed.mutual_information, self.running.members
+        )
 
 
 def _logits(
     network: SwappedNetwork, votes: Sequence[_Vote], settings: InferenceSettings
 ) -> Iterator[tuple[_Vote, Tensor]]:
-    """Yield each vote with one member's logits (classes, h, w) on its padded window, on the CPU.
+    """Yield each vote with one member's logits (classes, h, w) on its padded slice, on the CPU.
 
-    Tiles are summed in half precision as nnU-Net sums them: in the corners of a window, where a weight is
+    Tiles are summed in half precision as nnU-Net sums them: in the corners of a slice, where a weight is
     hardly more than the smallest half, this moves a logit by up to 0.03, and a member shall be nnU-Net's.
     """
     weight = importance(settings.tile)

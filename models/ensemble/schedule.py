@@ -77,13 +77,7 @@ def learning_rate(epoch: int, plan: Cycles) -> float:
 def member_epochs(plan: Cycles) -> tuple[int, ...]:
     """Return the epochs after which the network is kept: the last ``keep`` of every cycle, its end included.
 
-    The released rule, ``(epoch + 1) % length >= length - keep``, misses the end of every cycle: see
-    :func:`released_member_epochs`.
+    The released rule, ``(epoch + 1) % length >= length - keep``, keeps as many and misses every cycle's end.
     """
     ends = range(plan.length, plan.epochs + 1, plan.length)
     return tuple(epoch for end in ends for epoch in range(end - plan.keep, end))
-
-
-def released_member_epochs(plan: Cycles) -> tuple[int, ...]:
-    """Return the epochs that the authors' scripts keep: as many, but never the last of a cycle."""
-    return tuple(e for e in range(plan.epochs) if (e + 1) % plan.length >= plan.length - plan.keep)

@@ -138,12 +138,24 @@ def _planned(labelled: Sequence[Labelled], work: Path, size: Size, recipe: Recip
     patients = write_raw(labelled, work, Framing(size.side, recipe.around))
     _preprocessed(work).mkdir(parents=True, exist_ok=True)
     trained_on, held = split(patients, HELD_SHARE, seed=0)
+    _show_a_target(held, labelled, Framing(size.side, recipe.around))
     extract_fingerprints([1], num_processes=1, clean=True, verbose=False, show_progress_bar=False)
     plan_experiments([1])
     splits = json.dumps([{"train": trained_on, "val": held}])
     (_preprocessed(work) / "splits_final.json").write_text(splits, encoding="utf-8")
     plans: dict[str, Any] = json.loads(_plans_path(work).read_text(encoding="utf-8"))
     return plans
+
+
+def _show_a_target(held: Sequence[str], labelled: Sequence[Labelled], framing: Framing) -> None:
+    """Refuse to train for hours what nothing could calibrate. Raises DatasetError (DATASET-INVALID)."""
+    names = {framing.seen_in(view) for view in held}
+    if not any(item.mask.any() for item in labelled if item.name in names):
+        raise DatasetError(
+            Code.DATASET_INVALID,
+            f"none of the {len(names)} images held back from training shows the target: temperature and "
+            "review threshold could not be fitted; give images of more patients with the target",
+        )
 
 
 def _preprocess(plans: dict[str, Any], size: Size, recipe: Recipe, work: Path) -> None:

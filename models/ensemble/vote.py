@@ -70,12 +70,15 @@ class CheckpointEnsemble:
         images: Sequence[Image],
         settings: EnsembleSettings | None = None,
         regions: Sequence[Box | None] | None = None,
+        device: str = "cpu",
     ) -> list[tuple[Agreement, int]]:
         """Return for each image (H, W, 3) uint8 what the members agree on, and how many were asked.
 
         Every member is read once for all images, those of different cycles in turn. ``regions`` are boxes
         in pixels of the images outside of which nobody looks; an image with None in its place is not looked
-        at. Raises ModelError: MODEL-MISSING, MEMBER-INVALID.
+        at. ``device`` is where members compute, as torch names it.
+
+        Raises ModelError: MODEL-MISSING, MEMBER-INVALID.
         """
         looked = [_whole(image) for image in images] if regions is None else regions
         pairs = list(zip(images, looked, strict=True))
@@ -90,7 +93,7 @@ class CheckpointEnsemble:
             at_least=how.at_least,
         )
         members = [partial(read_member, member.path) for member in self.record.in_turn()]
-        predicted = predict(self.network, members, [one.pixels for one in prepared], inference)
+        predicted = predict(self.network, members, [one.pixels for one in prepared], inference, device=device)
         answers = iter(zip(predicted, prepared, strict=True))
         return [
             (_unseen(image), 0) if region is None else self._on_pixels(*next(answers))

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from models.errors import Code, DatasetError
 from models.evaluation.metrics import Map, Mask
 from models.evaluation.statistics import Estimate, estimate, pooled
 from models.masks.components import widen
@@ -201,8 +202,8 @@ def fit_temperature(images: Sequence[tuple[Map, Mask]]) -> float:
 
     Raises
     ------
-    ValueError
-        No image has a region.
+    DatasetError
+        DATASET-INVALID: no image has a region.
     """
     from scipy.optimize import minimize_scalar
 
@@ -212,7 +213,11 @@ def fit_temperature(images: Sequence[tuple[Map, Mask]]) -> float:
         if (where := region(label, probability > THRESHOLD)) is not None
     ]
     if not judged:
-        raise ValueError("no image has a target, labelled or found: nothing to fit a temperature to")
+        raise DatasetError(
+            Code.DATASET_INVALID,
+            f"no temperature can be fitted: on none of {len(images)} images a target is labelled or found; "
+            "hold images back that show it",
+        )
 
     def loss(log_temperature: float) -> float:
         scale = np.exp(-log_temperature)

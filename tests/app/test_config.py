@@ -107,6 +107,9 @@ def site_task(**changes: object) -> str:
         ),
         (site_task(when={"best": ["nicest"]}), ["when.best[0]", "'most-images'"]),
         (site_task(window="lungs"), ["tasks[0].window", "'lung'"]),
+        (site_task(maps=["variance"]), ["tasks[0].maps[0]", "'mutual-information'"]),
+        (site_task(maps=["saliency", "saliency"]), ["tasks[0].maps", "twice"]),
+        (site_task(maps=[]), ["tasks[0].maps", "at least 1"]),
         (site_task(window={"centre": 40, "width": 0}), ["window", "greater than 0"]),
         (site_task(window={"centre": 40}), ["window", "width", "is missing"]),
         (site_task(window={"percentiles": [99, 1]}), ["window", "percentile 99 is not below 1"]),
@@ -154,6 +157,12 @@ def test_check_points_at_what_is_allowed_but_probably_not_meant(tmp_path: Path) 
     problems = "\n".join(check(load_config(site=site(tmp_path, yaml.safe_dump(content)))))
     assert "this computer only" in problems
     assert "makes PM, which no destination accepts" in problems
+
+
+def test_maps_of_which_no_parametric_map_is_made_are_pointed_at(tmp_path: Path) -> None:
+    config = load_config(site=site(tmp_path, site_task(outputs=["seg"], maps=["saliency"])))
+    assert any("names maps, but not pm" in problem for problem in check(config))
+    assert not any("names maps" in problem for problem in check(load_config()))
 
 
 def test_task_is_found_by_name_and_its_absence_is_explained() -> None:

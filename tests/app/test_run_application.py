@@ -10,14 +10,13 @@ from highdicom.sr import srread
 from pydicom.sr.codedict import codes
 
 from app.application import RunContext, run_task
-from models.errors import Code, ModelError, PromptError
+from models.errors import Code, PromptError
 from models.method import Method
 from operators.identifiers import is_own_uid
 from operators.measurement_groups import RESULT
 from operators.quantity import ENTROPY
 from operators.task import Destination, prompt_task
 from tests.app.toy_bundle import toy_bundle
-from tests.models.ensemble.folder import ensemble
 from tests.operators.results import ANATOMY, LIVER, task
 from tests.operators.synthetic import ROOT, enhanced, phantom, radiograph, ultrasound, volume
 
@@ -61,50 +60,6 @@ def test_a_volume_gets_a_segmentation_and_a_map(tmp_path, context):
     assert {place[2] for place in planes} <= {102.5, 105.0, 107.5, 110.0}
     assert {str(uid) for uid in outcome.sop_instance_uids} >= {str(seg.SOPInstanceUID)}
     assert all(is_own_uid(uid) for uid in outcome.sop_instance_uids)
-
-
-@pytest.fixture
-def with_ensemble(context, tmp_path):
-    bundle = replace(context.method.bundle, ensembles=(ensemble(tmp_path / "ensemble"),))
-    return replace(context, method=Method(bundle))
-
-
-def test_the_checkpoints_of_an_ensemble_vote_on_the_prompt_that_they_were_trained_for(
-    tmp_path, with_ensemble
-):
-    volume(tmp_path / "in")
-    outcome = run_task(tmp_path / "in", tmp_path / "out", CT, BRIGHT, with_ensemble)
-    assert outcome.status in ("found", "nothing-found")
-    objects = [pydicom.dcmread(file) for file in outcome.files]
-    assert all("3 checkpoints of ensemble brights 1.0.0" in one.to_json() for one in objects)
-
-
-def test_off_and_other_prompts_take_the_methods_own_way_and_the_object_says_so(
-    tmp_path, with_ensemble, context
-):
-    volume(tmp_path / "in")
-    off = BRIGHT.model_copy(update={"ensemble": False})
-    outcome = run_task(tmp_path / "in", tmp_path / "out", CT, off, with_ensemble)
-    plain = run_task(tmp_path / "in", tmp_path / "plain", CT, off, context)
-    assert outcome.images_found == plain.images_found > 0
-    assert all("4 paths of the method" in pydicom.dcmread(file).to_json() for file in outcome.files)
-
-
-def test_an_ensemble_invents_nothing_where_the_prompt_is_absent(tmp_path, with_ensemble):
-    volume(tmp_path / "in")
-    outcome = run_task(
-        tmp_path / "in", tmp_path / "out", CT, prompt_task("sitting on a chair"), with_ensemble
-    )
-    assert (outcome.status, outcome.code) == ("nothing-found", Code.TARGET_ABSENT)
-
-
-def test_an_ensemble_that_lost_a_member_fails_and_does_not_vote_with_the_rest(tmp_path, with_ensemble):
-    volume(tmp_path / "in")
-    with_ensemble.method.bundle.ensembles[0].members[0].path.unlink()
-    with pytest.raises(ModelError) as error:
-        run_task(tmp_path / "in", tmp_path / "out", CT, BRIGHT, with_ensemble)
-    assert error.value.code is Code.MODEL_MISSING
-    assert not list((tmp_path / "out").glob("*.dcm"))
 
 
 def test_slices_without_the_target_stay_empty(tmp_path, context):

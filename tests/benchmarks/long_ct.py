@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from operators.findings import Findings, crop_finding
-from operators.parametric_map import entropy_map
+from operators.parametric_map import quantity_map
 from operators.provenance import Provenance
 from operators.segmentation import volume_segmentation
 from operators.stack import VolumeStack, build_stack
@@ -77,7 +77,7 @@ def main(kind: str, folder: Path, path: Path) -> None:
     found = findings(source.window.rule)
     before, start = megabytes(), time.perf_counter()
     if kind == "PM":
-        result = entropy_map(source, found, made_by("binary"))
+        result = quantity_map(source, found, made_by("binary"))
     else:
         result = volume_segmentation(source, found, made_by(kind.removeprefix("SEG ")))
     result.save_as(path, enforce_file_format=True)

@@ -12,7 +12,7 @@ from operators.key_object import key_object_selection
 from operators.measurement_report import measurement_report
 from operators.parametric_map import parametric_map
 from operators.provenance import Provenance
-from operators.quantity import ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY
+from operators.quantity import QUANTITIES
 from operators.secondary_capture import note, picture_of
 from operators.segmentation import picture_segmentation, volume_segmentation
 from operators.stack import ImageStack, VolumeStack, build_stack
@@ -21,7 +21,6 @@ from operators.written import Written
 from tests.operators.results import asymmetric
 from tests.operators.synthetic import digital_xray, enhanced, phantom, radiograph, ultrasound, volume
 
-QUANTITIES = (ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY)
 SOURCES: dict[str, Callable[[Path], object]] = {
     "CT": volume,
     "MR": lambda folder: volume(folder, modality="MR", row=(0.96, 0.28, 0.0), column=(-0.28, 0.96, 0.0)),
@@ -50,20 +49,16 @@ def images(stack: ImageStack, findings: Findings, made: Provenance) -> Iterator[
             yield f"SEG {kind}", seg
     yield "SC", picture_of(stack, findings.planes[0], made)
     yield "SC nothing found", note(stack, made, "Nothing found", [])
-    if isinstance(stack, VolumeStack):
-        maps = [plane.entropy_map for plane in findings.planes]
-        for quantity in QUANTITIES:
-            yield f"PM {quantity.label}", parametric_map(stack, quantity, maps, made)
+    for pm in _maps(stack, findings, made):
+        yield f"PM {pm.ContentLabel}", pm
 
 
 def documents(stack: ImageStack, findings: Findings, made: Provenance) -> Iterator[tuple[str, Dataset]]:
-    """SR of a SEG of either type with its map, SR of nothing found, KO."""
+    """SR of a SEG of either type with every map, SR of nothing found, KO."""
+    maps = [Written.of(image, "PM") for image in _maps(stack, findings, made)]
     for kind in ("binary", "labelmap"):
         segs = _segs(stack, findings, _as(made, kind))
-        written = [Written.of(seg, "SEG", plane) for seg, plane in segs]
-        if isinstance(stack, VolumeStack):
-            maps = [plane.entropy_map for plane in findings.planes]
-            written.append(Written.of(parametric_map(stack, ENTROPY, maps, made), "PM"))
+        written = [*(Written.of(seg, "SEG", plane) for seg, plane in segs), *maps]
         yield f"SR {kind}", measurement_report(stack, findings, _as(made, kind), written)
     nothing = Findings((), ((Code.TARGET_ABSENT, len(stack.planes)),))
     yield "SR nothing found", measurement_report(stack, nothing, made)
@@ -73,6 +68,14 @@ def documents(stack: ImageStack, findings: Findings, made: Provenance) -> Iterat
 def _as(made: Provenance, segmentation_type: str) -> Provenance:
     task = made.task.model_copy(update={"segmentation_type": segmentation_type})
     return replace(made, task=task)
+
+
+def _maps(stack: ImageStack, findings: Findings, made: Provenance) -> list[Dataset]:
+    """The entropy of a volume, as if it were every quantity."""
+    if not isinstance(stack, VolumeStack):
+        return []
+    maps = [plane.entropy_map for plane in findings.planes]
+    return [parametric_map(stack, quantity, maps, made) for quantity in QUANTITIES.values()]
 
 
 def _segs(stack: ImageStack, findings: Findings, made: Provenance) -> list[tuple[Dataset, int | None]]:

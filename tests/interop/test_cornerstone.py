@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from operators.parametric_map import entropy_map
+from operators.parametric_map import quantity_map
 from operators.segmentation import volume_segmentation
 from operators.stack import build_stack
 from operators.study import read_folder
@@ -25,7 +25,7 @@ def question(folder, sources):
     made = {
         kind: volume_segmentation(stack, findings, provenance(task(segmentation_type=kind)))
         for kind in ("binary", "labelmap")
-    } | {"map": entropy_map(stack, findings, provenance())}
+    } | {"map": quantity_map(stack, findings, provenance())}
     files = [folder / f"{kind}.dcm" for kind in RESULTS]
     for result, file in zip(made.values(), files, strict=True):
         result.save_as(file, enforce_file_format=True)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from operators.parametric_map import entropy_map, parametric_map
-from operators.quantity import ENTROPY
+from operators.parametric_map import parametric_map, quantity_map
+from operators.quantity import ENTROPY, QUANTITIES
 from operators.segmentation import volume_segmentation
 from operators.stack import build_stack
 from operators.study import read_folder
-from tests.interop.objects import QUANTITIES, stack_of
+from tests.interop.objects import stack_of
 from tests.operators.arrangements import EVERY_WAY, arranged, found_everywhere, points, valued_points
 from tests.operators.results import asymmetric, mask_volume, points_of, provenance
 from tests.operators.synthetic import enhanced, phantom, volume
@@ -84,7 +84,7 @@ def test_results_of_every_arrangement_lie_on_the_same_points_of_the_body(axes, t
     assert set(
         valued_points(*read_by_dcmqi("segimage2itkimage", saved(seg, tmp_path), tmp_path / "seg"))
     ) == set(truth)
-    pm = entropy_map(stack, findings, provenance())
+    pm = quantity_map(stack, findings, provenance())
     entropy = {place: value / 1000 for place, value in truth.items()}
     assert valued_points(
         *read_by_dcmqi("paramap2itkimage", saved(pm, tmp_path), tmp_path / "pm")
@@ -102,7 +102,7 @@ def test_a_parametric_map_has_the_same_values_at_the_same_points(stack, tmp_path
     _same_values(stack, ENTROPY, tmp_path)
 
 
-@pytest.mark.parametrize("quantity", QUANTITIES, ids=lambda quantity: quantity.label)
+@pytest.mark.parametrize("quantity", QUANTITIES.values(), ids=QUANTITIES)
 def test_every_quantity_is_read(quantity, tmp_path):
     _same_values(stack_of("MR", tmp_path / "in"), quantity, tmp_path)
 

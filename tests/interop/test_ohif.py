@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from operators.parametric_map import entropy_map
+from operators.parametric_map import quantity_map
 from operators.segmentation import picture_segmentation, volume_segmentation
 from operators.stack import build_stack
 from operators.study import read_folder
@@ -81,7 +81,7 @@ def send(ohif, folder, sources, segmentation_type="binary"):
     (series,) = read_folder(folder / "in").series
     stack = build_stack(series)
     findings, made = found_everywhere(stack, list(TARGETS.values())), two_targets(segmentation_type)
-    results = volume_segmentation(stack, findings, made), entropy_map(stack, findings, made)
+    results = volume_segmentation(stack, findings, made), quantity_map(stack, findings, made)
     files = [folder / "seg.dcm", folder / "pm.dcm"]
     for result, file in zip(results, files, strict=True):
         result.save_as(file, enforce_file_format=True)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pydicom
 
 from operators.findings import Findings, PlaneFinding, crop_finding
-from operators.parametric_map import entropy_map
+from operators.parametric_map import quantity_map
 from operators.secondary_capture import picture_of
 from operators.segmentation import picture_segmentation, volume_segmentation
 from operators.selection import Decision, PlannedRun, plan
@@ -119,7 +119,7 @@ def _results(stack: ImageStack) -> Iterator[Result]:
     if isinstance(stack, VolumeStack):
         found = [_bright(stack, index) for index in range(len(stack.planes))]
         findings = Findings(tuple(finding for finding in found if finding is not None), ())
-        entropy_map(stack, findings, made).save_as(io.BytesIO(), enforce_file_format=True)
+        quantity_map(stack, findings, made).save_as(io.BytesIO(), enforce_file_format=True)
         seg = volume_segmentation(stack, findings, made)
         yield Result(("SEG", "PM"), _right(seg, stack, findings.planes))
         return

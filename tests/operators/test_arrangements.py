@@ -7,7 +7,7 @@ import highdicom as hd
 import numpy as np
 import pytest
 
-from operators.parametric_map import entropy_map
+from operators.parametric_map import quantity_map
 from operators.segmentation import volume_segmentation
 from operators.stack import build_stack
 from operators.study import read_folder
@@ -50,7 +50,7 @@ def test_results_lie_on_the_same_points_of_the_body(tmp_path, axes, turn):
     segmentation = hd.seg.segread(written(volume_segmentation(stack, findings, provenance())))
     seg = segmentation.get_volume(combine_segments=True)
     assert set(valued_points(seg.array, seg.affine)) == set(truth)
-    pm = hd.imread(written(entropy_map(stack, findings, provenance()))).get_volume()
+    pm = hd.imread(written(quantity_map(stack, findings, provenance()))).get_volume()
     entropy = {place: value / 1000 for place, value in truth.items()}
     assert valued_points(pm.array, pm.affine) == pytest.approx(entropy)
 

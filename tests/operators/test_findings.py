@@ -8,7 +8,14 @@ from hypothesis.extra.numpy import arrays
 
 from models.errors import Code
 from models.uncertainty import ENTROPY_FLOOR_BITS
-from operators.findings import LAST_FIRST, REASONS, Findings, crop_finding, without_isolated_findings
+from operators.findings import (
+    LAST_FIRST,
+    REASONS,
+    Findings,
+    crop_finding,
+    crop_map,
+    without_isolated_findings,
+)
 
 ENDS = (Code.TARGET_ABSENT, *LAST_FIRST)
 
@@ -49,6 +56,23 @@ def test_cropping_loses_no_mask_and_no_entropy_above_the_floor(masks, entropy) -
     assert finding.found == masks.any()
     for target, mask, own in zip(finding.targets, masks, floored, strict=True):
         assert target.mask_entropy == pytest.approx(own[mask].sum(), abs=1e-5)
+
+
+@given(entropies, st.floats(0.01, 1))
+def test_a_map_keeps_every_value_from_its_floor_on_and_nothing_else(values, floor) -> None:
+    kept = np.where(values >= np.float32(floor), values, 0)
+    cropped = crop_map(4, values, np.float32(floor))
+    if cropped is None:
+        assert not kept.any()
+        return
+    assert cropped.plane == 4
+    np.testing.assert_array_equal(cropped.full(5, 6), kept.max(axis=0))
+    for patch, own in zip(cropped.patches, kept, strict=True):
+        assert patch.values.size == (0 if not own.any() else np.prod(bounding(own)))
+
+
+def bounding(values: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(np.ptp(index)) + 1 for index in np.nonzero(values))
 
 
 def test_targets_far_apart_are_not_kept_as_one_large_rectangle() -> None:

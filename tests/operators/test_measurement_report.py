@@ -11,7 +11,7 @@ from models.errors import Code
 from operators.findings import Findings
 from operators.measurement_groups import COMMENT, NOTHING_FOUND, PIXEL_COUNT, PROMPT, RESULT
 from operators.measurement_report import measurement_report
-from operators.parametric_map import entropy_map
+from operators.parametric_map import quantity_map
 from operators.quantity import ENTROPY
 from operators.segmentation import picture_segmentation, volume_segmentation
 from operators.stack import VolumeStack, build_stack
@@ -39,7 +39,7 @@ def two_targets(**changes):
 def results_of(stack, findings, made):
     """SEG (and PM) of the findings, and how to refer to them."""
     if isinstance(stack, VolumeStack):
-        objects = [volume_segmentation(stack, findings, made), entropy_map(stack, findings, made)]
+        objects = [volume_segmentation(stack, findings, made), quantity_map(stack, findings, made)]
         return objects, [Written.of(one, kind) for one, kind in zip(objects, ("SEG", "PM"), strict=True)]
     objects = [picture_segmentation(stack, finding, made) for finding in findings.found]
     planes = [finding.plane for finding in findings.found]

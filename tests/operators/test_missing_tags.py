@@ -9,7 +9,7 @@ from models.errors import Code, InputError
 from operators.findings import Findings
 from operators.key_object import key_object_selection
 from operators.measurement_report import measurement_report
-from operators.parametric_map import entropy_map
+from operators.parametric_map import quantity_map
 from operators.secondary_capture import note, picture_of
 from operators.segmentation import picture_segmentation, volume_segmentation
 from operators.selection import Decision, plan
@@ -78,7 +78,7 @@ def write_results(stack, findings):
     results = [picture_of(stack, finding, made), note(stack, made, "Nothing found", [])]
     if isinstance(stack, VolumeStack):
         seg = volume_segmentation(stack, findings, made)
-        results.append(entropy_map(stack, findings, made))
+        results.append(quantity_map(stack, findings, made))
         written = [Written.of(seg, "SEG")]
     else:
         seg = picture_segmentation(stack, finding, made)

@@ -9,7 +9,7 @@ import pytest
 
 from models.uncertainty import ENTROPY_FLOOR_BITS
 from operators.findings import Patch, PlaneMap, crop_finding
-from operators.parametric_map import entropy_map, parametric_map
+from operators.parametric_map import parametric_map, quantity_map
 from operators.quantity import ENTROPY, MUTUAL_INFORMATION, PROBABILITY, SALIENCY
 from operators.stack import build_stack
 from operators.study import read_folder
@@ -25,7 +25,7 @@ def made(path, **changes):
     stack = build_stack(series)
     findings = asymmetric(stack)
     buffer = io.BytesIO()
-    entropy_map(stack, findings, provenance(**changes)).save_as(buffer, enforce_file_format=True)
+    quantity_map(stack, findings, provenance(**changes)).save_as(buffer, enforce_file_format=True)
     return stack, findings, buffer.getvalue()
 
 

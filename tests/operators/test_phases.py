@@ -8,7 +8,7 @@ from pydicom.uid import EnhancedMRImageStorage
 
 from models.errors import Code, GeometryError, InputError
 from operators.gate import find, gate, volumes
-from operators.parametric_map import entropy_map
+from operators.parametric_map import quantity_map
 from operators.segmentation import volume_segmentation
 from operators.selection import Decision, plan_study
 from operators.stack import build_stack
@@ -293,7 +293,7 @@ def test_a_result_of_a_time_point_refers_to_its_own_frames(tmp_path, number):
     own = {plane.frame + 1: plane.position for plane in stack.planes}
     for result in (
         volume_segmentation(stack, findings, provenance()),
-        entropy_map(stack, findings, provenance()),
+        quantity_map(stack, findings, provenance()),
     ):
         for frame in result.PerFrameFunctionalGroupsSequence:
             source = frame.DerivationImageSequence[0].SourceImageSequence[0]

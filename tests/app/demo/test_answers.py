@@ -12,7 +12,7 @@ from app.demo.answers import FOUND, NO_ANSWER, NOTHING_FOUND, Told
 from app.demo.studies import SLICE_DISTANCE_MM, write_studies
 from app.demo.validate import conformance, validator
 from operators.findings import Findings, PlaneFinding, TargetFinding
-from operators.parametric_map import entropy_map
+from operators.parametric_map import quantity_map
 from models.bundles.record import ModelRecord
 from models.errors import Code
 from operators.provenance import Provenance
@@ -67,7 +67,7 @@ def store(folder: Path, *objects) -> list[Path]:
 def brain(asked, tmp_path_factory) -> list[Path]:
     stack, made_by = stack_of(asked["demo-brain"]), provenance("demo-brain")
     findings = Findings((finding(4), finding(5)), ())
-    seg, pm = volume_segmentation(stack, findings, made_by), entropy_map(stack, findings, made_by)
+    seg, pm = volume_segmentation(stack, findings, made_by), quantity_map(stack, findings, made_by)
     written = [Written.of(seg, "SEG"), Written.of(pm, "PM")]
     sr = measurement_report(stack, findings, made_by, written)
     return store(tmp_path_factory.mktemp("brain"), seg, pm, sr)

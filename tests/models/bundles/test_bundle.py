@@ -69,3 +69,10 @@ def test_a_damaged_description_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ModelError) as caught:
         describe(tmp_path)
     assert caught.value.code == Code.BUNDLE_INVALID
+
+
+def test_a_bundle_knows_the_device_that_its_models_were_put_on(monkeypatch):
+    asked = []
+    monkeypatch.setattr("models.bundles.build.build", lambda *given: asked.append(given[2]) or (None, None))
+    assert load_bundle("lite", device="cuda").device == "cuda"
+    assert asked == ["cuda"]

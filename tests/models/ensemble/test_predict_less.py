@@ -1,4 +1,4 @@
-"""Computing less: only regions, and only as many members as it takes."""
+"""Computing less: slices that share a pass, and only as many members as it takes."""
 
 from functools import partial
 
@@ -44,43 +44,11 @@ def no_passes_yet() -> None:
     Counting.passes = 0
 
 
-def test_a_slice_without_a_region_is_not_computed_and_says_so() -> None:
-    first, second = predict(Counting(), members(1, 2), [ramp(), ramp()], ONCE, [None, (0, 0, 16, 16)])
-    assert first.members == 0
-    assert not first.probability.any()
-    assert not first.entropy.any()
-    assert not first.mutual_information.any()
-    assert second.members == 2
-    assert Counting.passes == 2 * 4  # a region of a tile and its margin is 18 x 18: four tiles
-
-
-def test_where_no_slice_has_a_region_no_member_is_read() -> None:
+def test_where_there_is_no_slice_no_member_is_read() -> None:
     def read() -> dict[str, Tensor]:
         raise AssertionError
 
-    (nothing,) = predict(Counting(), [read], [ramp()], ONCE, [None])
-    assert nothing.members == 0
-
-
-def test_only_the_region_is_computed_with_its_margin() -> None:
-    (cropped,) = predict(Counting(), members(1), [ramp()], ONCE, [(10, 12, 20, 24)])
-    (entire,) = predict(Counting(), members(1), [ramp()], ONCE)
-    computed = np.zeros((40, 40), bool)
-    computed[10:26, 7:23] = True
-    difference = np.abs(cropped.probability - entire.probability)[computed]
-    assert difference.max() < 0.005  # the tiles lie elsewhere, and nnU-Net's sums are of half precision
-    assert not cropped.probability[~computed].any()
-
-
-def test_a_region_that_is_the_slice_changes_nothing() -> None:
-    (cropped,) = predict(Counting(), members(1), [ramp()], ONCE, [(0, 0, 40, 40)])
-    (entire,) = predict(Counting(), members(1), [ramp()], ONCE)
-    assert np.array_equal(cropped.probability, entire.probability)
-
-
-def test_regions_must_be_as_many_as_slices() -> None:
-    with pytest.raises(ValueError, match="argument"):
-        predict(Counting(), members(1), [ramp(), ramp()], ONCE, [None])
+    assert predict(Counting(), [read], [], ONCE) == []
 
 
 def test_slices_may_share_a_pass() -> None:

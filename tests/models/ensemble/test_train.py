@@ -11,10 +11,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+import models.ensemble.vote
 from models.ensemble.export import Purpose, export
 from models.ensemble.nnunet.cyclic_trainer import STATE
 from models.ensemble.plan import network_of
@@ -147,6 +149,16 @@ def test_other_labels_or_options_do_not_go_on_in_the_same_folder(work):
         prepare(discs(), work, replace(RECIPE, seed=1), SIZE, None)
 
 
+def test_labels_that_could_calibrate_nothing_are_refused_before_hours_of_training(whole, tmp_path):
+    (held,) = whole.held
+    labelled = [
+        replace(item, mask=np.zeros_like(item.mask)) if item.name == held else item for item in discs()
+    ]
+    with pytest.raises(DatasetError, match="none of the 1 images held back") as error:
+        prepare(labelled, tmp_path / "work", RECIPE, SIZE, None)
+    assert error.value.code is Code.DATASET_INVALID
+
+
 def test_a_budget_sets_how_many_batches_an_epoch_has(prepared, tmp_path):
     size, recipe = prepare(discs(), tmp_path, RECIPE, SIZE, 6.0)
     assert size == SIZE
@@ -156,7 +168,7 @@ def test_a_budget_sets_how_many_batches_an_epoch_has(prepared, tmp_path):
 
 def test_a_finished_training_becomes_a_folder_that_says_what_it_is(whole, tmp_path):
     purpose = Purpose("discs", ("a disc",), "pseudo", "medclip-sam-v2", {"bundle": "toy"})
-    record = export(whole, discs(), purpose, tmp_path / "out")
+    record = export(whole, discs(), purpose, tmp_path / "out", "cpu")
     assert record == read_record(tmp_path / "out")
     assert [member.epoch for member in record.members] == [2, 4, 6]
     assert record.answers(["a disc"], "medclip-sam-v2")
@@ -168,3 +180,17 @@ def test_a_finished_training_becomes_a_folder_that_says_what_it_is(whole, tmp_pa
     names = (tmp_path / "out" / "trained-on.csv").read_text().splitlines()
     assert len(names) == 1 + len(discs())
     assert sum(line.endswith("held-back") for line in names) == len(whole.held) == 1
+
+
+def test_what_was_held_back_is_judged_on_the_device_that_trained(whole, tmp_path, monkeypatch):
+    asked = []
+
+    def predict(*given, device, **more):
+        asked.append(device)
+        return on_cpu(*given, device="cpu", **more)
+
+    on_cpu = models.ensemble.vote.predict
+    monkeypatch.setattr("models.ensemble.vote.predict", predict)
+    purpose = Purpose("discs", ("a disc",), "truth", None, {})
+    export(whole, discs(), purpose, tmp_path / "out", "cuda")
+    assert asked == ["cuda"]

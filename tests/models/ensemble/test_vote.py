@@ -2,9 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+import models.ensemble.vote
 from models.bundles.bundle import Bundle
-from models.ensemble.members import write_member
+from models.ensemble.members import read_member, write_member
+from models.ensemble.network import computes_bfloat16
 from models.ensemble.vote import CheckpointEnsemble
 from models.errors import Code, ModelError
 from models.method import Method
@@ -23,9 +26,10 @@ def record(tmp_path):
     return ensemble(tmp_path / "ensemble")
 
 
-def method(*ensembles, on=True):
-    bundle = Bundle("toy", "0", "d" * 64, ToyEncoder(), BoxSegmenter(), (), {}, ensembles)
-    return Method(bundle, Settings(relevance_tokens=0.05, ensemble=EnsembleSettings(vote=on)))
+def method(*ensembles, on=True, device="cpu", precision="fp32"):
+    bundle = Bundle("toy", "0", "d" * 64, ToyEncoder(), BoxSegmenter(), (), {}, ensembles, device)
+    ensemble_settings = EnsembleSettings(vote=on, precision=precision)
+    return Method(bundle, Settings(relevance_tokens=0.05, ensemble=ensemble_settings))
 
 
 def vote(asked, image, prompt):
@@ -80,6 +84,51 @@ def test_a_vote_that_may_end_early_says_how_many_were_asked(tmp_path):
     early = EnsembleSettings(vote=True, converged=1.0, at_least=2)
     ((_, members),) = CheckpointEnsemble(record).predict([IMAGE], early)
     assert members == 2
+
+
+def test_members_are_offered_cycle_by_cycle_so_that_an_early_end_has_heard_all(tmp_path, monkeypatch):
+    record = ensemble(tmp_path / "cycles", members=6)
+    members = tuple(
+        replace(one, epoch=epoch) for one, epoch in zip(record.members, (9, 10, 19, 20, 29, 30), strict=True)
+    )
+    read = []
+    monkeypatch.setattr(
+        "models.ensemble.vote.read_member", lambda path: read.append(path) or read_member(path)
+    )
+    early = EnsembleSettings(vote=True, converged=1.0, at_least=3)
+    CheckpointEnsemble(replace(record, members=members)).predict([IMAGE], early)
+    assert read == [members[index].path for index in (1, 3, 5)]
+
+
+def test_the_checkpoints_compute_where_the_bundles_other_models_do(record, monkeypatch):
+    asked = []
+
+    def predict(*given, device):
+        asked.append(device)
+        return on_cpu(*given, device="cpu")
+
+    on_cpu = models.ensemble.vote.predict
+    monkeypatch.setattr("models.ensemble.vote.predict", predict)
+    for device in ("cpu", "cuda"):
+        vote(method(record, device=device), IMAGE, "bright")
+    assert asked == ["cpu", "cuda"]
+
+
+@pytest.mark.parametrize(("able", "recorded"), [(True, "bf16"), (False, "fp32")])
+def test_bfloat16_is_what_the_record_says_only_where_the_device_computes_it(
+    record, monkeypatch, able, recorded
+):
+    monkeypatch.setattr("models.method.computes_bfloat16", lambda _: able)
+    asked = method(record, precision="bf16")
+    assert asked.settings.record()["ensemble"]["precision"] == recorded
+
+
+@pytest.mark.parametrize(
+    ("has", "able"), [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({}, False)]
+)
+def test_a_processor_computes_bfloat16_where_it_has_instructions_for_it(monkeypatch, has, able):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    assert computes_bfloat16("cpu") is able
 
 
 def test_off_means_off(record):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from models.errors import Code, DatasetError
 from models.evaluation.calibration import (
     FRACTIONS,
     TEMPERATURES,
@@ -207,5 +208,6 @@ def test_labels_that_are_always_right_end_at_the_smallest_temperature() -> None:
 
 
 def test_no_region_is_nothing_to_fit_to() -> None:
-    with pytest.raises(ValueError, match="nothing to fit"):
+    with pytest.raises(DatasetError, match="none of 1 images") as error:
         fit_temperature([(np.zeros((5, 5), np.float32), np.zeros((5, 5), bool))])
+    assert error.value.code is Code.DATASET_INVALID
