@@ -34,7 +34,6 @@ from operators.quantity import QUANTITIES
 from operators.run_record import Progress, RunRecord
 from operators.saliency_operator import SaliencyOperator
 from operators.sam_operator import SamOperator
-from operators.second_look_operator import SecondLookOperator
 from operators.secondary_capture import note
 from operators.secondary_capture_writer_operator import SecondaryCaptureWriterOperator
 from operators.segmentation_writer_operator import SegmentationWriterOperator
@@ -112,7 +111,7 @@ class TextSegApplication(Application):  # type: ignore[misc]
         super().__init__([])
 
     def compose(self) -> None:
-        """Load, select series, volume, saliency, coarse mask, SAM, second look, ensemble, vote, writers."""
+        """Load study, select series, volume, saliency, coarse mask, SAM, ensemble, vote, writers."""
         record, method, task = self.record, self.context.method, self.provenance.task
         prompts = self.provenance.prompts
         limit = max(0, task.max_results_per_study - self.context.results)
@@ -125,7 +124,6 @@ class TextSegApplication(Application):  # type: ignore[misc]
         saliency = SaliencyOperator(self, record, "saliency", method, prompts)
         coarse = CoarseMaskOperator(self, record, "coarse", method)
         sam = SamOperator(self, record, "sam", method)
-        look = SecondLookOperator(self, record, "second-look", method, prompts)
         ensemble = EnsembleOperator(self, record, "ensemble", method, prompts)
         vote = VoteOperator(self, record, "vote")
         seg = SegmentationWriterOperator(self, record, "seg", self.provenance, limit)
@@ -140,8 +138,7 @@ class TextSegApplication(Application):  # type: ignore[misc]
         self.add_flow(planes, saliency, {("plane", "plane")})
         self.add_flow(saliency, coarse, {("saliency", "saliency")})
         self.add_flow(coarse, sam, {("coarse", "coarse")})
-        self.add_flow(sam, look, {("members", "members")})
-        self.add_flow(look, ensemble, {("members", "members")})
+        self.add_flow(sam, ensemble, {("members", "members")})
         self.add_flow(ensemble, vote, {("votes", "votes")})
         for writer in (seg, pm, sc, sr, ko):
             self.add_flow(volume, writer, {("stack", "stack")})
@@ -204,9 +201,7 @@ def provenance_of(task: Task, context: RunContext) -> Provenance:
 def _voters(ensemble: EnsembleRecord | None, method: Method) -> str:
     """Return in words whose votes a target's segment and uncertainty are made of."""
     if ensemble is None:
-        paths = f"{method.settings.members} paths of the method"
-        closer = method.settings.second_look.agreement < 1.0
-        return f"{paths}, and as many at a closer look where they agree" if closer else paths
+        return f"{method.settings.members} paths of the method"
     most = "at most " if method.settings.ensemble.converged is not None else ""
     return f"{most}{len(ensemble.members)} checkpoints of ensemble {ensemble.name} {ensemble.version}"
 

@@ -31,7 +31,6 @@ from models.saliency.gradcam import before_last_block, gradcam
 from models.saliency.gscorecam import gscorecam
 from models.saliency.m2ib import m2ib, min_max
 from models.salip.salip import propose
-from models.second_look import joined, window_around
 from models.segmenters.prompts import ask, tight_box, visual_prompts
 from models.settings import Settings
 from models.stages import Coarse, Members, Saliency, Vote
@@ -81,14 +80,10 @@ class Method:
 
         Raises ModelError (GRADIENT-ZERO) where a gradient method has nothing to go by.
         """
-        return self._saliency(image, text, seed, self.settings.relevance)
-
-    def _saliency(self, image: Image, text: Tensor, seed: int, least: float) -> Saliency:
-        """Return the same of a target that is absent below ``least`` relevance."""
         tokens = self.encoder.tokens(image)
         agreement = self._agreement(tokens, text)
         relevance = None if agreement is None else self._relevance(agreement)
-        if relevance is not None and relevance < least:
+        if relevance is not None and relevance < self.settings.relevance:
             return _nothing(tokens.placement, relevance, Code.TARGET_ABSENT)
         if self.settings.method == "salip":
             return self._regions(image, text, relevance)
@@ -209,22 +204,6 @@ class Method:
         if quality * agreement >= visual.trust:
             return probability
         return component.mask.astype(np.float32) * np.float32(visual.unconfirmed)
-
-    def look_again(self, image: Image, text: Tensor, first: Members, seed: int) -> Members:
-        """Look closer at what the members of a first look found, and let those of both vote if they agree.
-
-        The first look has said that the target is there: the second is not asked. SaLIP looks at every region
-        closely, and gScoreCAM takes too long to do it twice.
-        """
-        if self.settings.method == "salip" or self.settings.saliency.method == "gscorecam":
-            return first
-        settings = self.settings.second_look
-        window = window_around(np.any(first.probability > THRESHOLD, axis=0), settings)
-        if window is None:
-            return first
-        closer = np.ascontiguousarray(image[window])
-        coarse = self.coarse(closer, self._saliency(closer, text, seed, least=0.0))
-        return joined(first, self.refine(closer, coarse, seed), window, settings)
 
     def vote(self, members: Members) -> Vote:
         """Average the members; NO-MASK when no pixel is more likely inside than outside."""

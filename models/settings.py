@@ -10,7 +10,6 @@ from models.masks.coarse import MaskSettings
 from models.saliency.gscorecam import GScoreCamSettings
 from models.saliency.m2ib import M2ibSettings
 from models.salip.settings import SalipSettings
-from models.second_look import SecondLook
 from models.segmenters.prompts import Policy, PromptSettings
 
 if TYPE_CHECKING:
@@ -116,7 +115,6 @@ class Settings:
     saliency: SaliencySettings = field(default_factory=SaliencySettings)
     masks: MaskSettings = field(default_factory=MaskSettings)
     visual: VisualSettings = field(default_factory=VisualSettings)
-    second_look: SecondLook = field(default_factory=SecondLook)
     salip: SalipSettings = field(default_factory=SalipSettings)
     ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
 

@@ -51,7 +51,6 @@ def pseudo_labels(
         seed = image_seed(image, prompts, base_seed)
         saliency = method.saliency(image, text, seed)
         members = method.refine(image, method.coarse(image, saliency), seed)
-        members = method.look_again(image, text, members, seed)
         vote = method.vote(members)
         found = vote.status is None
         mask = vote.mask if found else np.zeros(image.shape[:2], np.bool_)

@@ -85,8 +85,6 @@ def ask(method: "Method", image: Image, text: "Tensor", seed: int, prompts: Sequ
     coarse = method.coarse(image, saliency)
     members = method.refine(image, coarse, seed)
     ensemble = method.ensemble_for(prompts)
-    if ensemble is None:
-        members = method.look_again(image, text, members, seed)
     vote = method.vote(members) if ensemble is None else method.vote_by(ensemble, [image], [members])[0]
     nothing = np.zeros(image.shape[:2], dtype=np.bool_)
     soft = saliency.on_pixels(None) if len(saliency.maps) else nothing.astype(np.float32)

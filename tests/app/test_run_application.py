@@ -40,18 +40,9 @@ def test_a_volume_gets_a_segmentation_and_a_map(tmp_path, context):
     assert sorted(kinds(outcome)) == ["OT", "SEG"] or sorted(kinds(outcome)) == ["CT", "SEG"]
     assert outcome.volume_ml > 0
     assert 0 <= outcome.uncertainty <= 1
-    assert {
-        "load",
-        "select",
-        "volume",
-        "saliency",
-        "coarse",
-        "sam",
-        "second-look",
-        "ensemble",
-        "vote",
-        "write",
-    } == set(outcome.seconds)
+    assert {"load", "select", "volume", "saliency", "coarse", "sam", "ensemble", "vote", "write"} == set(
+        outcome.seconds
+    )
     seg = pydicom.dcmread(next(file for file in outcome.files if "-seg-" in file.name))
     planes = {
         tuple(frame.PlanePositionSequence[0].ImagePositionPatient)

@@ -74,9 +74,6 @@ class FakeMethod:
         component = SimpleNamespace(mask=soft > 0.5)
         return SimpleNamespace(status=None, components=((component,),) * 3 + ((),))
 
-    def look_again(self, image: Any, text: torch.Tensor, first: Any, seed: int) -> Any:
-        return first
-
     def refine(self, image: Any, coarse: Any, seed: int) -> Any:
         found = [component.mask for kept in coarse.components for component in kept]
         return SimpleNamespace(
