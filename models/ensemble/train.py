@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -186,11 +187,26 @@ def _filling(recipe: Recipe, seconds: float) -> Recipe:
 def _trainer(device: str) -> "CyclicTrainer":
     from nnunetv2.run.run_training import get_trainer_from_args
 
+    load_lazy_modules()
     trainer: CyclicTrainer = get_trainer_from_args(
         NAME, CONFIGURATION, 0, TRAINER, PLANS, device=torch.device(device)
     )
     trainer.initialize()
     return trainer
+
+
+def load_lazy_modules() -> None:
+    """Let every loaded module import what it imports when it is first looked at.
+
+    nnU-Net's search for a trainer looks at all of ``sys.modules`` while it iterates over it, and fails where
+    a lazy module (monai, scipy and transformers have some) then imports another one.
+    """
+    seen = 0
+    while len(sys.modules) > seen:
+        seen = len(sys.modules)
+        for module in list(sys.modules.values()):
+            if getattr(module, "__file__", None) is None:
+                getattr(module, "__path__", None)
 
 
 def _preprocessed(work: Path) -> Path:
