@@ -31,7 +31,7 @@ WORK = Path(".cache/evaluation")
 
 
 def ablation(
-    request: "Request",
+    request: Request,
     config: Config,
     dataset: Dataset,
     prompts: Mapping[str, Prompts],
@@ -68,7 +68,7 @@ def ablation(
     _show(request, f"{name} ({table.paper})", table.caption, lines, [label])
 
 
-def suite(request: "Request", config: Config, method: "Method", seed: int) -> None:
+def suite(request: Request, config: Config, method: "Method", seed: int) -> None:
     """Run all methods and baselines on all data sets of a suite and show the table. Raises as ablation."""
     entries = read_suite(_given(request.suite))
     results: dict[str, list[Result]] = {}
@@ -89,7 +89,7 @@ def _given(where: Path | None) -> Path:
     return where
 
 
-def _entry_bench(request: "Request", config: Config, method: "Method", seed: int, entry: Entry) -> Bench:
+def _entry_bench(request: Request, config: Config, method: "Method", seed: int, entry: Entry) -> Bench:
     dataset = open_layout(entry.layout, entry.folder)
     return Bench(
         dataset=dataset,
@@ -117,7 +117,7 @@ def _entry_prompts(entry: Entry, dataset: Dataset) -> Mapping[str, Prompts]:
     return {item.name: item.prompts for item in dataset.items}
 
 
-def _bundles(request: "Request", config: Config) -> Callable[[str], "Bundle"]:
+def _bundles(request: Request, config: Config) -> Callable[[str], "Bundle"]:
     given = {}
     for assigned in request.roles:
         role, equals, reference = assigned.partition("=")
@@ -153,9 +153,7 @@ def _advance(progress: Progress, task: TaskID, done: int, total: int) -> None:
     progress.update(task, completed=done, total=total)
 
 
-def _show(
-    request: "Request", title: str, caption: str, lines: Sequence[Line], datasets: Sequence[str]
-) -> None:
+def _show(request: Request, title: str, caption: str, lines: Sequence[Line], datasets: Sequence[str]) -> None:
     content = json.dumps(record(title, lines, datasets), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     shown = figures(title, caption, lines, datasets)
     if request.report is not None:

@@ -70,7 +70,7 @@ def weak_supervision(request: Request, config: Config) -> int:
     }
     console = Console()
     for origin in next(iter(results.values())):
-        console.print(_table(origin, results, summary))
+        console.print(_table(origin, results, summary, shares))
     if request.report is not None:
         write(request.report, _document(request, summary, shares))
     return 0
@@ -80,14 +80,16 @@ def _table(
     origin: str,
     results: "Mapping[str, Mapping[str, Sequence[Scored]]]",
     summary: "Mapping[str, Mapping[str, Mapping[str, Estimate]]]",
+    shares: Mapping[str, Mapping[str, Mapping[str, str]]],
 ) -> Table:
-    images = len(next(iter(results.values()))[origin])
+    first = next(iter(results))
+    images = len(results[first][origin])
     table = Table(title=f"{origin}: {images} held-out images", caption="mean (95 % interval by patient)")
-    for column in ("", *(metric.upper() for metric in METRICS), *found_shares(())):
+    for column in ("", *(metric.upper() for metric in METRICS), *shares[first][origin]):
         table.add_column(column, justify="right" if column else "left")
-    for row, by_set in results.items():
+    for row in results:
         metrics = (_cell(summary[row][origin].get(metric)) for metric in METRICS)
-        table.add_row(row, *metrics, *found_shares(by_set[origin]).values())
+        table.add_row(row, *metrics, *shares[row][origin].values())
     return table
 
 

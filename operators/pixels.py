@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_file_meta_info
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
@@ -138,8 +137,8 @@ def _source(plane: Slice) -> Path | Dataset:
     It looks for the frame at its place in the file, and in a deflated file nothing has a place.
     """
     path = plane.instance.path
-    syntax = read_file_meta_info(path).TransferSyntaxUID
-    return dcmread(path) if syntax == DeflatedExplicitVRLittleEndian else path
+    deflated = plane.instance.header.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian
+    return dcmread(path) if deflated else path
 
 
 def _is_palette(header: Dataset) -> bool:

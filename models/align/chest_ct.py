@@ -75,19 +75,19 @@ def bound_of(window: str) -> str:
 SETS = tuple(name(window) for window in WINDOWS for name in (set_of, bound_of))
 
 
-def held_out_ct(data: Path, fold: int, window: str) -> Dataset:
-    """Return the slices with lungs, in one window, of the hospital that the head without ``fold`` never saw.
+def held_out_ct(data: Path, fold: int) -> dict[str, Dataset]:
+    """Return by window the slices with lungs of the hospital that the head without ``fold`` never saw.
 
     Patients are the names' first part; a fold without a hospital has no images.
     """
-    if fold not in (VOLUME_HOSPITAL, SLICES_HOSPITAL):
-        return Dataset(data, (), has_prompts=False)
-    shown = [
-        sample
-        for sample in chest_ct_slices(data, EVERY)
-        if sample.fold == fold and sample.regions and sample.name.endswith(f"_{window}")
-    ]
-    return Dataset(data, tuple(_item(data, sample) for sample in shown), has_prompts=False)
+    samples = chest_ct_slices(data, EVERY) if fold in (VOLUME_HOSPITAL, SLICES_HOSPITAL) else ()
+    items = [_item(data, sample) for sample in samples if sample.fold == fold and sample.regions]
+    return {
+        window: Dataset(
+            data, tuple(item for item in items if item.name.endswith(f"_{window}")), has_prompts=False
+        )
+        for window in WINDOWS
+    }
 
 
 def _item(data: Path, sample: Sample) -> Item:

@@ -24,7 +24,6 @@ from models.align.features import Features
 from models.align.folds import FOLDS, SETS, SHIPPED_WITHOUT, committed, patient_of
 from models.align.results import kept, key, scored_from_json, scored_to_json, words_from_json
 from models.align.train import PHASES, Recipe, train
-from models.align.volumes import WINDOWS
 from models.baselines.truth_boxes import TruthBoxes
 from models.bundles.bundle import Bundle, load_bundle, verify
 from models.contracts import Image
@@ -192,8 +191,7 @@ def _score_ct(
     """Score the method and its bound on the CT of the hospital that the head never saw, in each window."""
     boxes = AskBaseline(TruthBoxes(), ())
     scored = {}
-    for window in WINDOWS:
-        dataset = held_out_ct(data, fold, window)
+    for window, dataset in held_out_ct(data, fold).items():
         asked = {item.name: prompts[set_of(window)] for item in dataset.items}
         scored[bound_of(window)] = [one for one, _ in evaluate(dataset, asked, method, asking=boxes)]
         scored[set_of(window)] = [one for one, _ in evaluate(dataset, asked, method)]

@@ -72,10 +72,10 @@ def test_every_slice_is_shown_in_both_windows_and_belongs_to_its_hospital(data):
 
 
 def test_a_fold_judges_the_slices_with_lungs_of_its_own_hospital_alone(data):
-    (item,) = held_out_ct(data, SLICES_HOSPITAL, "lung").items
+    (item,) = held_out_ct(data, SLICES_HOSPITAL)["lung"].items
     assert (item.name, item.patient) == ("A1_1_lung", "A1")
     assert item.truth().shape == item.pixels().shape[:2]
     assert item.truth().any()
-    volume = held_out_ct(data, VOLUME_HOSPITAL, "lung")
+    volume = held_out_ct(data, VOLUME_HOSPITAL)["lung"]
     assert {item.patient for item in volume.items} == {"pulmonary"}
-    assert held_out_ct(data, 5, "lung").items == ()
+    assert held_out_ct(data, 5)["lung"].items == ()
