@@ -13,6 +13,7 @@ LOCK := requirements-dev.txt
 LOCK_TOOLS := uv==0.13.9 packaging==25.0
 ENSEMBLE_MEMBERS ?= 3
 ENSEMBLE_SLICES ?= 16
+LONGEST_PART := 25m# a part of test-all that hangs is ended, so that the parts after it still tell something
 QUICK := not peers and not faults and not slow
 VIEWER := tests/interop/viewer
 OHIF := @ohif/app@3.13.2
@@ -58,7 +59,7 @@ test-all: setup ## lint, every test with real peers and faults, the time of each
 	part() {
 		local start=$$SECONDS name=$$1
 		shift
-		"$$@" && verdict=passed || { verdict=FAILED; failed=1; }
+		timeout --kill-after=30 $(LONGEST_PART) "$$@" && verdict=passed || { verdict=FAILED; failed=1; }
 		times+="$$(printf '%-8s %-7s %5d s' "$$name" "$$verdict" $$((SECONDS - start)))"$$'\n'
 	}
 	times=""

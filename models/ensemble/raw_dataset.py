@@ -77,6 +77,11 @@ def write_raw(labelled: Iterable[Labelled], work: Path, framing: Framing) -> dic
         "numTraining": len(patients),
         "file_ending": ".png",
         "overwrite_image_reader_writer": "NaturalImage2DIO",
+        # Where files are not listed nnU-Net lists them in forked processes, and a fork of a process with
+        # threads (torch has some) can wait for ever.
+        "dataset": {
+            name: {"images": [f"imagesTr/{name}_0000.png"], "label": f"labelsTr/{name}.png"} for name in patients
+        },
     }
     (folder / "dataset.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
     return patients

@@ -46,10 +46,17 @@ def nobody(epoch: int, loss: float, dice: float) -> None:
     """Whom nobody tells anything."""
 
 
+def forking():
+    raise AssertionError("a process with threads was forked: the child can wait for ever")
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
+    """Return a prepared data set. nnU-Net may start processes for it, but never fork this one."""
     work = tmp_path_factory.mktemp("prepared")
-    assert prepare(discs(), work, RECIPE, SIZE, None) == (SIZE, RECIPE)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fork", forking)
+        assert prepare(discs(), work, RECIPE, SIZE, None) == (SIZE, RECIPE)
     return work
 
 
