@@ -5,8 +5,8 @@ features and heads in a working folder, so that what was interrupted goes on.
 """
 
 import shutil
-from dataclasses import asdict
-from functools import cache, partial
+from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,40 @@ TASKS = {"breast_ultrasound": "breast-mass", "brain_mr": "brain-tumour", "chest_
 CT_TASK = "ct-lungs"
 
 
-def align(data: Path, work: Path, processes: int, bundle: Path) -> int:
+@dataclass(frozen=True)
+class Corpus:
+    """Where the training sets lie, where features and heads are kept, and how features are computed."""
+
+    data: Path
+    work: Path
+    processes: int
+    bf16: bool = False
+
+    @property
+    def heads(self) -> Path:
+        """Return where heads are kept: those trained on rounded features apart."""
+        return self.work / f"heads{self._suffix}"
+
+    def features(self) -> "list[Features]":
+        """Return the features of the whole corpus; those that are not there yet are computed first."""
+        import torch
+
+        from models.align.corpus import read
+        from models.align.features import extract, load
+        from models.bundles.bundle import verify
+
+        samples = list(read(self.data))
+        folder = self.work / f"features{self._suffix}"
+        state = torch.load(verify("lite")["segmenter"], map_location="cpu", weights_only=True)
+        extract(samples, state, folder, self.processes, self.bf16)
+        return list(load(samples, folder))
+
+    @property
+    def _suffix(self) -> str:
+        return "-bf16" if self.bf16 else ""
+
+
+def align(corpus: Corpus, bundle: Path) -> int:
     """Train the shipped head, on folds 1 to 4, and put it with its hash into a bundle's folder."""
     from models.align.crossfit import train_head
     from models.align.train import PHASES
@@ -37,13 +70,12 @@ def align(data: Path, work: Path, processes: int, bundle: Path) -> int:
     from models.bundles.seal import seal
 
     name = describe(bundle)["files"]["alignment-head"]["path"]
-    features = partial(corpus_features, data, work, processes)
     with _progress() as progress:
         bar = progress.add_task("alignment head", total=sum(phase.epochs for phase in PHASES), loss="")
         path = train_head(
-            features,
+            corpus.features,
             SHIPPED_WITHOUT,
-            work / "heads",
+            corpus.heads,
             lambda epoch, loss: progress.update(bar, completed=epoch + 1, loss=f"loss {loss:.3f}"),
         )
     shutil.copyfile(path, bundle / name)
@@ -51,18 +83,18 @@ def align(data: Path, work: Path, processes: int, bundle: Path) -> int:
     return 0
 
 
-def crossfit(config: Config, data: Path, work: Path, processes: int, report: Path | None) -> int:
+def crossfit(config: Config, corpus: Corpus, report: Path | None) -> int:
     """Train one head per fold, score every image by the head that never saw it, and print the tables."""
     from models.align.crossfit import score
     from models.align.train import PHASES
     from models.evaluation.report import build, write
     from models.evaluation.table import scores_table, words_table
 
-    heads = _heads(data, work, processes)
+    heads = _heads(corpus)
     prompts = task_prompts(config) | ct_prompts(config)
     console = Console()
     with console.status("every image by the head that never saw it"):
-        scored, words = score(data, heads, prompts, processes, work / "results")
+        scored, words = score(corpus.data, heads, prompts, corpus.processes, corpus.work / "results")
     document: dict[str, Any] = {"phases": [asdict(phase) for phase in PHASES], "sets": {}}
     for origin, own in scored.items():
         heading = _heading(origin, prompts[origin])
@@ -76,23 +108,21 @@ def crossfit(config: Config, data: Path, work: Path, processes: int, report: Pat
     return 0
 
 
-def side_by_side(
-    config: Config, data: Path, work: Path, processes: int, each: int, report: Path | None
-) -> int:
+def side_by_side(config: Config, corpus: Corpus, each: int, report: Path | None) -> int:
     """Train one head per fold, run all methods on ``each`` held-out images per set and fold, print the table.
 
-    Every finished row is kept under ``work``.
+    Every finished row is kept under ``corpus.work``.
     """
     from models.align.side_by_side import Plan, compare
     from models.evaluation.grid import figures, record, terminal
     from models.evaluation.report import write
 
-    heads = _heads(data, work, processes)
+    heads = _heads(corpus)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("side by side", total=None)
         lines, images = compare(
-            Plan(data, work / "side-by-side", each, task_prompts(config)),
+            Plan(corpus.data, corpus.work / "side-by-side", each, task_prompts(config)),
             heads,
             lambda row, done, total: progress.update(bar, description=row, completed=done, total=total),
         )
@@ -124,36 +154,21 @@ def ct_prompts(config: Config) -> dict[str, tuple[str, ...]]:
     return dict.fromkeys(SETS, config.task(CT_TASK).targets[0].prompts)
 
 
-def _heads(data: Path, work: Path, processes: int) -> "Sequence[Path]":
+def _heads(corpus: Corpus) -> "Sequence[Path]":
     from models.align.crossfit import train_heads
     from models.align.folds import FOLDS
     from models.align.train import PHASES
 
-    features = cache(partial(corpus_features, data, work, processes))
     epochs = sum(phase.epochs for phase in PHASES)
     with _progress() as progress:
         bar = progress.add_task("alignment heads", total=epochs * FOLDS, loss="")
         return train_heads(
-            features,
-            work / "heads",
+            cache(corpus.features),
+            corpus.heads,
             lambda fold, epoch, loss: progress.update(
                 bar, completed=(fold - 1) * epochs + epoch + 1, loss=f"fold {fold}, loss {loss:.3f}"
             ),
         )
-
-
-def corpus_features(data: Path, work: Path, processes: int) -> "list[Features]":
-    """Return the features of the whole corpus; those that are not under ``work`` are computed first."""
-    import torch
-
-    from models.align.corpus import read
-    from models.align.features import extract, load
-    from models.bundles.bundle import verify
-
-    samples = list(read(data))
-    state = torch.load(verify("lite")["segmenter"], map_location="cpu", weights_only=True)
-    extract(samples, state, work / "features", processes)
-    return list(load(samples, work / "features"))
 
 
 def _heading(origin: str, prompts: tuple[str, ...]) -> "Heading":

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from app.align import corpus_features, task_prompts
+from app.align import Corpus, task_prompts
 from app.config import Config
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ METRICS = ("dsc", "nsd", "ece", "aurc")
 class Request:
     """The command line: ``budget`` in minutes for each training, ``folds`` from 1; the rest as in Plan."""
 
-    data: Path
-    work: Path
-    processes: int
+    corpus: Corpus
     budget: float
     folds: tuple[int, ...]
     each: int | None = None
@@ -42,10 +40,11 @@ def weak_supervision(request: Request, config: Config) -> int:
     from models.evaluation.report import summarise, write
 
     prompts = task_prompts(config)
+    corpus = request.corpus
     plan = Plan(
-        data=request.data,
-        work=request.work / "weak" / f"{request.unlabelled or 'all'}-labelled-{request.budget:g}-min",
-        heads=request.work / "heads",
+        data=corpus.data,
+        work=corpus.work / "weak" / f"{request.unlabelled or 'all'}-labelled-{request.budget:g}-min",
+        heads=corpus.heads,
         seconds=request.budget * 60.0,
         prompts=prompts,
         folds=request.folds,
@@ -57,7 +56,7 @@ def weak_supervision(request: Request, config: Config) -> int:
         bar = progress.add_task("weak supervision", total=None)
         results = compare(
             plan,
-            lambda: corpus_features(request.data, request.work, request.processes),
+            corpus.features,
             lambda what, done, total: progress.update(bar, description=what, completed=done, total=total),
         )
     shares = {

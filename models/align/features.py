@@ -21,6 +21,7 @@ from torch import Tensor
 from models.align.sample import Mask, Sample
 from models.contracts import Image
 from models.encoders.tinyvit import SIDE, TOKEN_SIDE, TinyVitTower, placement_of, scaled_size
+from models.ensemble.network import computes_bfloat16
 
 FRAMED: dict[str, int] = {"breast_ultrasound": 3, "brain_mr": 4, "brain_mr_volume": 1}
 """Seeded variants that show most of the image, by set: only the small sets with lesions get any."""
@@ -149,9 +150,10 @@ def _start(state: dict[str, Tensor]) -> None:
     _towers.append(tower)
 
 
-def _compute(sample: Sample, variant: int, path: Path) -> None:
+def _compute(sample: Sample, variant: int, path: Path, bf16: bool) -> None:
     varied = vary(sample, variant)
-    encoding = _towers[0].encode(varied.image)
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        encoding = _towers[0].encode(varied.image)
     content: dict[str, Tensor] = {concept: coverage(mask).half() for concept, mask in varied.regions.items()}
     partial = path.with_suffix(".partial")
     torch.save(
@@ -161,11 +163,15 @@ def _compute(sample: Sample, variant: int, path: Path) -> None:
     partial.rename(path)
 
 
-def extract(samples: Iterable[Sample], state: dict[str, Tensor], folder: Path, processes: int) -> None:
+def extract(
+    samples: Iterable[Sample], state: dict[str, Tensor], folder: Path, processes: int, bf16: bool = False
+) -> None:
     """Compute and store what is missing under ``folder``. ``state`` is the LiteMedSAM checkpoint.
 
-    Resumable.
+    Resumable. With ``bf16`` the tower computes in bfloat16 where the processor has it: in half the time, with
+    features that are off by a twentieth, less than the noise that training adds to them.
     """
+    bf16 = bf16 and computes_bfloat16("cpu")
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(s, v) for s in samples for v in variants(s.origin)]
     missing = [(s, v) for s, v in wanted if not _path(folder, s, v).exists()]
@@ -176,7 +182,7 @@ def extract(samples: Iterable[Sample], state: dict[str, Tensor], folder: Path, p
     ):
         bar = progress.add_task("features", total=len(missing))
         waiting = [
-            pool.submit(_compute, sample, variant, _path(folder, sample, variant))
+            pool.submit(_compute, sample, variant, _path(folder, sample, variant), bf16)
             for sample, variant in missing
         ]
         for done in waiting:

@@ -80,7 +80,8 @@ def write_raw(labelled: Iterable[Labelled], work: Path, framing: Framing) -> dic
         # Where files are not listed nnU-Net lists them in forked processes, and a fork of a process with
         # threads (torch has some) can wait for ever.
         "dataset": {
-            name: {"images": [f"imagesTr/{name}_0000.png"], "label": f"labelsTr/{name}.png"} for name in patients
+            name: {"images": [f"imagesTr/{name}_0000.png"], "label": f"labelsTr/{name}.png"}
+            for name in patients
         },
     }
     (folder / "dataset.json").write_text(json.dumps(description, indent=1), encoding="utf-8")

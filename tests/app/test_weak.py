@@ -78,3 +78,9 @@ def test_trainings_on_fewer_labels_or_minutes_are_kept_apart_and_heads_are_share
     assert (first.unlabelled, second.seconds, third.each) == (9, 120.0, 3)
     assert len({plan.work for plan in compared}) == 3
     assert {plan.heads for plan in compared} == {tmp_path / "heads"}
+
+
+def test_heads_of_rounded_features_are_kept_apart(compared, tmp_path):
+    run = ["crossfit", str(tmp_path), "--weak-supervision", "--work", str(tmp_path), "--bf16"]
+    assert CliRunner().invoke(app, run).exit_code == 0
+    assert compared[0].heads == tmp_path / "heads-bf16"

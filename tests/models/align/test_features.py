@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.align.features import FRAMED, ZOOMED, origin_of, variants, vary
+from models.align.features import FRAMED, ZOOMED, extract, load, origin_of, variants, vary
 from models.align.sample import Sample
+from models.bundles.bundle import verify
+from models.ensemble.network import computes_bfloat16
 
 ORIGIN = "breast_ultrasound"
 
@@ -56,3 +59,18 @@ def test_zoomed_variants_are_drawn_under_their_own_name(origin: str) -> None:
 def test_a_set_without_variants_has_the_image_alone() -> None:
     assert list(variants("chest_xray")) == [0]
     assert origin_of("chest_xray", 0) == "chest_xray"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not computes_bfloat16("cpu"), reason="this processor has no bfloat16")
+def test_rounded_features_are_off_by_less_than_the_noise_of_training(tmp_path) -> None:
+    image = sample(20, 30, 12)
+    image = Sample("chest_xray", "one", vary(image, 1).image, 1)
+    state = torch.load(verify("lite")["segmenter"], map_location="cpu", weights_only=True)
+    pyramids = []
+    for bf16 in (False, True):
+        extract([image], state, tmp_path / str(bf16), 1, bf16)
+        (features,) = load([image], tmp_path / str(bf16))
+        pyramids.append(features.pyramid.float())
+    exact, rounded = pyramids
+    assert 1e-4 < (exact - rounded).norm() / exact.norm() < 0.1
