@@ -5,8 +5,9 @@ features and heads in a working folder, so that what was interrupted goes on.
 """
 
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,8 +44,11 @@ class Corpus:
         """Return where heads are kept: those trained on rounded features apart."""
         return self.work / f"heads{self._suffix}"
 
-    def features(self) -> "list[Features]":
-        """Return the features of the whole corpus; those that are not there yet are computed first."""
+    def features(self, told: Callable[[int, int], None]) -> "list[Features]":
+        """Return the features of the whole corpus; those that are not there yet are computed first.
+
+        ``told`` hears how many of how many are done.
+        """
         import torch
 
         from models.align.corpus import read
@@ -54,7 +58,7 @@ class Corpus:
         samples = list(read(self.data))
         folder = self.work / f"features{self._suffix}"
         state = torch.load(verify("lite")["segmenter"], map_location="cpu", weights_only=True)
-        extract(samples, state, folder, self.processes, self.bf16)
+        extract(samples, state, folder, self.processes, self.bf16, told)
         return list(load(samples, folder))
 
     @property
@@ -73,7 +77,7 @@ def align(corpus: Corpus, bundle: Path) -> int:
     with _progress() as progress:
         bar = progress.add_task("alignment head", total=sum(phase.epochs for phase in PHASES), loss="")
         path = train_head(
-            corpus.features,
+            partial(corpus.features, _bar_of_features(progress)),
             SHIPPED_WITHOUT,
             corpus.heads,
             lambda epoch, loss: progress.update(bar, completed=epoch + 1, loss=f"loss {loss:.3f}"),
@@ -163,7 +167,7 @@ def _heads(corpus: Corpus) -> "Sequence[Path]":
     with _progress() as progress:
         bar = progress.add_task("alignment heads", total=epochs * FOLDS, loss="")
         return train_heads(
-            cache(corpus.features),
+            cache(partial(corpus.features, _bar_of_features(progress))),
             corpus.heads,
             lambda fold, epoch, loss: progress.update(
                 bar, completed=(fold - 1) * epochs + epoch + 1, loss=f"fold {fold}, loss {loss:.3f}"
@@ -204,3 +208,9 @@ def _progress() -> Progress:
         TextColumn("{task.fields[loss]}"),
         console=Console(stderr=True),
     )
+
+
+def _bar_of_features(progress: Progress) -> Callable[[int, int], None]:
+    """Return what shows how many features are computed: nothing until there are some to compute."""
+    bar = progress.add_task("features", visible=False, loss="")
+    return lambda done, total: progress.update(bar, completed=done, total=total, visible=True)

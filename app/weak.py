@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from app.align import Corpus, task_prompts
 from app.config import Config
 
 if TYPE_CHECKING:
+    from models.align.weak import Plan
     from models.evaluation.run import Scored
     from models.evaluation.statistics import Estimate
 
@@ -21,11 +23,15 @@ METRICS = ("dsc", "nsd", "ece", "aurc")
 
 @dataclass(frozen=True)
 class Request:
-    """The command line: ``budget`` in minutes for each training, ``folds`` from 1; the rest as in Plan."""
+    """The command line: ``budget`` in minutes for each training; empty ``folds`` and ``sets``: all of them.
+
+    The rest is as in :class:`models.align.weak.Plan`.
+    """
 
     corpus: Corpus
     budget: float
-    folds: tuple[int, ...]
+    folds: tuple[int, ...] = ()
+    sets: tuple[str, ...] = ()
     each: int | None = None
     unlabelled: int | None = None
     report: Path | None = None
@@ -36,7 +42,8 @@ def weak_supervision(request: Request, config: Config) -> int:
 
     Raises DatasetError where the training sets are not there.
     """
-    from models.align.weak import Plan, compare
+    from models.align.folds import FOLDS
+    from models.align.weak import UNLABELLED, Plan, compare
     from models.evaluation.report import summarise, write
 
     prompts = task_prompts(config)
@@ -47,18 +54,19 @@ def weak_supervision(request: Request, config: Config) -> int:
         heads=corpus.heads,
         seconds=request.budget * 60.0,
         prompts=prompts,
-        folds=request.folds,
+        folds=request.folds or tuple(range(1, FOLDS + 1)),
+        sets=request.sets or tuple(UNLABELLED),
         each=request.each,
         unlabelled=request.unlabelled,
     )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("weak supervision", total=None)
-        results = compare(
-            plan,
-            corpus.features,
-            lambda what, done, total: progress.update(bar, description=what, completed=done, total=total),
-        )
+
+        def told(what: str, done: int, total: int) -> None:
+            progress.update(bar, description=what, completed=done, total=total)
+
+        results = compare(plan, partial(corpus.features, partial(told, "features")), told)
     shares = {
         row: {origin: found_shares(scored) for origin, scored in by_set.items()}
         for row, by_set in results.items()
@@ -71,7 +79,7 @@ def weak_supervision(request: Request, config: Config) -> int:
     for origin in next(iter(results.values())):
         console.print(_table(origin, results, summary, shares))
     if request.report is not None:
-        write(request.report, _document(request, summary, shares))
+        write(request.report, _document(plan, summary, shares))
     return 0
 
 
@@ -109,15 +117,15 @@ def _cell(estimate: "Estimate | None") -> str:
 
 
 def _document(
-    request: Request,
+    plan: "Plan",
     summary: "Mapping[str, Mapping[str, Mapping[str, Estimate]]]",
     shares: Mapping[str, Mapping[str, Mapping[str, str]]],
 ) -> dict[str, Any]:
     return {
-        "folds": list(request.folds),
-        "minutes_per_training": request.budget,
-        "judged_per_set_and_fold": request.each,
-        "labelled_per_set_and_fold": request.unlabelled,
+        "folds": list(plan.folds),
+        "minutes_per_training": plan.seconds / 60.0,
+        "judged_per_set_and_fold": plan.each,
+        "labelled_per_set_and_fold": plan.unlabelled,
         "rows": {
             row: {
                 origin: {

@@ -45,6 +45,13 @@ class Labels(StrEnum):
     TRUTH = "truth"
 
 
+class WeakSet(StrEnum):
+    """The sets beside which there are images without masks."""
+
+    BRAIN_MR = "brain_mr"
+    CHEST_XRAY = "chest_xray"
+
+
 class RateMode(StrEnum):
     """Whose learning rate a training in cycles follows."""
 
@@ -183,6 +190,10 @@ def crossfit(
     fold: Annotated[
         list[int] | None, typer.Option(min=1, max=5, help="Only this fold of that table; may be repeated.")
     ] = None,
+    sets: Annotated[
+        list[WeakSet] | None,
+        typer.Option("--set", help="Only this set of that table; may be repeated."),
+    ] = None,
     report: Annotated[Path | None, typer.Option(dir_okay=False, help="Write all figures as JSON.")] = None,
     config: ConfigFile = None,
 ) -> None:
@@ -199,7 +210,15 @@ def crossfit(
         from app.weak import Request
         from app.weak import weak_supervision as show_weak_supervision
 
-        request = Request(corpus, budget, tuple(fold or range(1, 6)), each, unlabelled, report)
+        request = Request(
+            corpus,
+            budget,
+            tuple(fold or ()),
+            tuple(one.value for one in sets or ()),
+            each,
+            unlabelled,
+            report,
+        )
         show_weak_supervision(request, configuration(config))
         return
     from app.align import crossfit as run

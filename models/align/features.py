@@ -5,16 +5,16 @@ encoder is paid once, kept on disk, and used by every fold.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from rich.progress import Progress
 from scipy import ndimage
 from torch import Tensor
 
@@ -164,30 +164,33 @@ def _compute(sample: Sample, variant: int, path: Path, bf16: bool) -> None:
 
 
 def extract(
-    samples: Iterable[Sample], state: dict[str, Tensor], folder: Path, processes: int, bf16: bool = False
+    samples: Iterable[Sample],
+    state: dict[str, Tensor],
+    folder: Path,
+    processes: int,
+    bf16: bool,
+    told: Callable[[int, int], None],
 ) -> None:
     """Compute and store what is missing under ``folder``. ``state`` is the LiteMedSAM checkpoint.
 
-    Resumable. With ``bf16`` the tower computes in bfloat16 where the processor has it: in half the time, with
-    features that are off by a twentieth, less than the noise that training adds to them.
+    Resumable; ``told`` hears how many of how many are done. With ``bf16`` the tower computes in bfloat16
+    where the processor has it: in half the time, with features that are off by a twentieth, less than the
+    noise that training adds to them.
     """
     bf16 = bf16 and computes_bfloat16("cpu")
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(s, v) for s in samples for v in variants(s.origin)]
     missing = [(s, v) for s, v in wanted if not _path(folder, s, v).exists()]
     missing.sort(key=lambda pair: pair[1])
-    with (
-        ProcessPoolExecutor(processes, initializer=_start, initargs=(state,)) as pool,
-        Progress() as progress,
-    ):
-        bar = progress.add_task("features", total=len(missing))
+    # Torch's threads do not survive a fork: the processes start afresh.
+    with ProcessPoolExecutor(processes, get_context("spawn"), _start, (state,)) as pool:
         waiting = [
             pool.submit(_compute, sample, variant, _path(folder, sample, variant), bf16)
             for sample, variant in missing
         ]
-        for done in waiting:
-            done.result()
-            progress.advance(bar)
+        for number, one in enumerate(waiting, start=1):
+            one.result()
+            told(number, len(waiting))
 
 
 def load(samples: Iterable[Sample], folder: Path) -> Iterator[Features]:

@@ -64,7 +64,7 @@ Told = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared: ``seconds`` for each training, ``prompts`` by set, ``folds`` from 1.
+    """What is compared: ``seconds`` for each training, ``prompts`` by set, ``folds`` from 1, on ``sets``.
 
     ``work`` keeps what is finished of one plan, ``heads`` the heads of any.
 
@@ -80,6 +80,7 @@ class Plan:
     folds: tuple[int, ...] = tuple(range(1, FOLDS + 1))
     each: int | None = None
     unlabelled: int | None = None
+    sets: tuple[str, ...] = tuple(UNLABELLED)
 
 
 def compare(
@@ -89,10 +90,10 @@ def compare(
 
     ``features`` of the corpus are asked for only where a head is not there yet.
     """
-    results: dict[str, dict[str, list[Scored]]] = {row: {origin: [] for origin in UNLABELLED} for row in ROWS}
+    results: dict[str, dict[str, list[Scored]]] = {row: {origin: [] for origin in plan.sets} for row in ROWS}
     for fold in plan.folds:
         method = _without(plan, fold, features, told)
-        for origin in UNLABELLED:
+        for origin in plan.sets:
             place = plan.work / f"fold-{fold}" / origin
             for row, ensemble in _rows(plan, fold, origin, method, place, told):
                 path = place / f"{ROWS.index(row)}-of-{plan.each or 'all'}.json"

@@ -36,7 +36,7 @@ def compared(monkeypatch):
                     without_target("c", "found"),
                     *(without_target(name, "nothing-found") for name in "de"),
                 ]
-                for origin in UNLABELLED
+                for origin in plan.sets
             }
             for n, row in enumerate(ROWS, start=1)
         }
@@ -65,9 +65,19 @@ def test_every_row_is_in_the_table_of_every_set_and_in_the_report(compared, tmp_
     assert ENSEMBLE in written["rows"]
 
 
-def test_all_folds_are_compared_where_none_is_named(compared, tmp_path):
+def test_all_folds_and_sets_are_compared_where_none_is_named(compared, tmp_path):
     CliRunner().invoke(app, ["crossfit", str(tmp_path), "--weak-supervision"])
     assert compared[0].folds == (1, 2, 3, 4, 5)
+    assert compared[0].sets == tuple(UNLABELLED)
+
+
+@pytest.mark.parametrize("origin", UNLABELLED)
+def test_one_set_may_be_compared_alone(compared, tmp_path, origin):
+    run = ["crossfit", str(tmp_path), "--weak-supervision", "--set", origin]
+    result = CliRunner().invoke(app, run)
+    assert result.exit_code == 0, result.output
+    assert compared[0].sets == (origin,)
+    assert result.stdout.count("held-out images") == 1
 
 
 def test_trainings_on_fewer_labels_or_minutes_are_kept_apart_and_heads_are_shared(compared, tmp_path):

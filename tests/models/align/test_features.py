@@ -67,10 +67,11 @@ def test_rounded_features_are_off_by_less_than_the_noise_of_training(tmp_path) -
     image = sample(20, 30, 12)
     image = Sample("chest_xray", "one", vary(image, 1).image, 1)
     state = torch.load(verify("lite")["segmenter"], map_location="cpu", weights_only=True)
-    pyramids = []
+    pyramids, told = [], []
     for bf16 in (False, True):
-        extract([image], state, tmp_path / str(bf16), 1, bf16)
+        extract([image], state, tmp_path / str(bf16), 1, bf16, lambda *counts: told.append(counts))
         (features,) = load([image], tmp_path / str(bf16))
         pyramids.append(features.pyramid.float())
+    assert told == [(1, 1), (1, 1)]
     exact, rounded = pyramids
     assert 1e-4 < (exact - rounded).norm() / exact.norm() < 0.1
