@@ -1,5 +1,6 @@
-"""Pictures of the demonstration's results in OHIF: ``python -m tests.interop.pictures DEMO FOLDER``."""
+"""Pictures of the demonstration for the README: ``python -m tests.interop.pictures DEMO FOLDER``."""
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +19,7 @@ COLOURS = 256
 
 def draw(demo: Path, folder: Path) -> None:
     """Show each SEG, and the Parametric Map where there is one, on the slice with most of the segment."""
+    shutil.copyfile(demo / "overlays" / "demo-lungs.png", folder / "lungs.png")
     received = [pydicom.dcmread(path) for path in sorted((demo / "received").glob("*.dcm"))]
     results = {one.SeriesDescription: one for one in received}
     with tempfile.TemporaryDirectory() as state, viewer(Path(state)) as ohif:
