@@ -38,11 +38,12 @@ class Corpus:
     work: Path
     processes: int
     bf16: bool = False
+    kept_heads: Path | None = None
 
     @property
     def heads(self) -> Path:
-        """Return where heads are kept: those trained on rounded features apart."""
-        return self.work / f"heads{self._suffix}"
+        """Return where heads are kept: those trained on rounded features apart, unless a folder is given."""
+        return self.kept_heads or self.work / f"heads{self._suffix}"
 
     def features(self, told: Callable[[int, int], None]) -> "list[Features]":
         """Return the features of the whole corpus; those that are not there yet are computed first.

@@ -168,6 +168,13 @@ def crossfit(
     work: Work = Path(".cache/lite"),
     processes: Processes = 2,
     bf16: RoundedFeatures = False,
+    heads: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False,
+            help="Folder of the heads: one that is there is not trained. models/align/heads has some.",
+        ),
+    ] = None,
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="Only the table of all methods, on --each images.")
     ] = False,
@@ -200,7 +207,7 @@ def crossfit(
     """Train a head per fold, score every image by the one that never saw it, and print the tables."""
     from app.align import Corpus
 
-    corpus = Corpus(data, work, processes, bf16)
+    corpus = Corpus(data, work, processes, bf16, heads)
     if side_by_side:
         from app.align import side_by_side as show_all_methods
 

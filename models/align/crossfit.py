@@ -112,7 +112,8 @@ def _after(done: int, progress: Callable[[int, float], None]) -> Callable[[int, 
 def _write(head: AlignmentHead, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".partial")
-    save_file({name: value.contiguous() for name, value in head.state_dict().items()}, unfinished)
+    # In half precision: small enough for a repository, and what is judged is what is kept.
+    save_file({name: value.half().contiguous() for name, value in head.state_dict().items()}, unfinished)
     unfinished.rename(path)
 
 

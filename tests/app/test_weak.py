@@ -90,7 +90,8 @@ def test_trainings_on_fewer_labels_or_minutes_are_kept_apart_and_heads_are_share
     assert {plan.heads for plan in compared} == {tmp_path / "heads"}
 
 
-def test_heads_of_rounded_features_are_kept_apart(compared, tmp_path):
+def test_heads_of_rounded_features_are_kept_apart_unless_a_folder_is_given(compared, tmp_path):
     run = ["crossfit", str(tmp_path), "--weak-supervision", "--work", str(tmp_path), "--bf16"]
     assert CliRunner().invoke(app, run).exit_code == 0
-    assert compared[0].heads == tmp_path / "heads-bf16"
+    assert CliRunner().invoke(app, [*run, "--heads", str(tmp_path / "kept")]).exit_code == 0
+    assert [plan.heads for plan in compared] == [tmp_path / "heads-bf16", tmp_path / "kept"]
