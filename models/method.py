@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from models.bundles.bundle import Bundle
@@ -27,6 +26,7 @@ from models.masks.outline import outline, parts
 from models.placement import Placement
 from models.presets import preset
 from models.prompts import check_prompts
+from models.prompts.prototype import prototype
 from models.saliency.gradcam import before_last_block, gradcam
 from models.saliency.gscorecam import gscorecam
 from models.saliency.m2ib import m2ib, min_max
@@ -73,7 +73,7 @@ class Method:
         Raises PromptError (PROMPT-EMPTY, PROMPT-TOO-LONG).
         """
         check_prompts(prompts)
-        return F.normalize(self.encoder.encode_text(prompts).mean(0), dim=0)
+        return prototype(self.encoder.encode_text(prompts))
 
     def saliency(self, image: Image, text: Tensor, seed: int) -> Saliency:
         """Return one map per member, or why there is none. ``image`` is (H, W, 3) uint8, ``text`` (D,).

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from models.align.concepts import vocabulary
 from models.align.features import Features
 from models.encoders.lite import AlignmentHead
+from models.prompts.prototype import prototype
 
 SURE = 0.9
 """The mean probability of the best tokens above which a head's region is believed."""
@@ -39,7 +39,7 @@ def located(
             continue
         if concept not in texts:
             rows = head.text(encode(vocabulary()[concept].trained).clone())
-            texts[concept] = F.normalize(rows.mean(0), dim=0)
+            texts[concept] = prototype(rows)
         taught.append(_with_place(item, head, texts[concept]))
     head.train(training)
     return taught

@@ -16,15 +16,6 @@ SCALE = 100.0
 """SaLIP multiplies the cosine by 100, the scale at which OpenAI's CLIP was trained to compare."""
 
 
-def prototype(sentences: Tensor) -> Tensor:
-    """Return the unit mean (D,) of the unit embeddings of several sentences (N, D).
-
-    Each sentence is normalised first: the released code averages embeddings of any length, so that a long
-    vector counts more.
-    """
-    return F.normalize(F.normalize(sentences, dim=1).mean(0), dim=0)
-
-
 def similarity(crops: Tensor, text: Tensor) -> npt.NDArray[np.float32]:
     """Return the cosine of crop embeddings (N, D) with a text (D,), times 100: (N,) float32."""
     cosine = F.normalize(crops.float(), dim=1) @ F.normalize(text.float(), dim=0)

@@ -1,7 +1,6 @@
 """kill -9 at every step: what was acknowledged is processed, and the archive holds each result once."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from app.study.database import Database
 from app.study.generations import Generations
 from app.study.states import State
 from models.errors import Code
-from tests.app.peers import Archive, archive, send, site_file, ultrasound, wait_for
+from tests.app.peers import Archive, send, site_file, ultrasound, wait_for
 from tests.app.tasks import TASK
 from tests.faults.processes import Process, process
 
@@ -20,20 +19,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def peer() -> Iterator[Archive]:
-    with archive() as running:
-        yield running
-
-
-@pytest.fixture
 def site(tmp_path: Path, peer: Archive) -> Path:
     aes = {"PACS": {"title": "PACS", "host": "127.0.0.1", "port": peer.port}}
     return site_file(tmp_path, aes=aes, tasks=[TASK])
-
-
-@pytest.fixture
-def config(site: Path) -> Config:
-    return load_config(site=site)
 
 
 def states(config: Config, study: str) -> list[State]:

@@ -1,6 +1,5 @@
 """kill -9 of the worker inside the real graph and while it sends: the archive has one SEG and one PM."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,9 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import apply_voi_lut
 from pydicom.uid import MRImageStorage, generate_uid
 
-from app.config import Config, load_config
+from app.config import Config
 from app.demo.studies import CHEST, packaged
-from tests.app.peers import Archive, archive, send, site_file, ultrasound, wait_for
+from tests.app.peers import Archive, send, site_file, ultrasound, wait_for
 from tests.app.tasks import TASK
 from tests.faults.processes import process
 from tests.faults.test_kill import assert_each_result_once, states
@@ -61,20 +60,9 @@ def chest_with_a_place_in_space() -> Dataset:
 
 
 @pytest.fixture
-def peer() -> Iterator[Archive]:
-    with archive() as running:
-        yield running
-
-
-@pytest.fixture
 def site(tmp_path: Path, peer: Archive) -> Path:
     aes = {"PACS": {"title": "PACS", "host": "127.0.0.1", "port": peer.port}}
     return site_file(tmp_path, aes=aes, tasks=[LUNGS])
-
-
-@pytest.fixture
-def config(site: Path) -> Config:
-    return load_config(site=site)
 
 
 @pytest.mark.parametrize("stage", list(POINTS))
