@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from models.align.features import Features
+    from models.align.heads import Heads
     from models.evaluation.report import Heading
 
 TASKS = {"breast_ultrasound": "breast-mass", "brain_mr": "brain-tumour", "chest_xray": "chest-lungs"}
@@ -32,7 +33,7 @@ CT_TASK = "ct-lungs"
 
 @dataclass(frozen=True)
 class Corpus:
-    """Where the training sets lie, where features and heads are kept, and how features are computed."""
+    """Where the training sets lie, where features and heads are kept, and whether in bfloat16."""
 
     data: Path
     work: Path
@@ -41,9 +42,11 @@ class Corpus:
     kept_heads: Path | None = None
 
     @property
-    def heads(self) -> Path:
-        """Return where heads are kept: those trained on rounded features apart, unless a folder is given."""
-        return self.kept_heads or self.work / f"heads{self._suffix}"
+    def heads(self) -> "Heads":
+        """Return where heads are kept: those trained with rounding apart, unless a folder is given."""
+        from models.align.heads import Heads
+
+        return Heads(self.kept_heads or self.work / f"heads{self._suffix}", self.bf16)
 
     def features(self, told: Callable[[int, int], None]) -> "list[Features]":
         """Return the features of the whole corpus; those that are not there yet are computed first.
@@ -69,7 +72,7 @@ class Corpus:
 
 def align(corpus: Corpus, bundle: Path) -> int:
     """Train the shipped head, on folds 1 to 4, and put it with its hash into a bundle's folder."""
-    from models.align.crossfit import train_head
+    from models.align.heads import train_head
     from models.align.train import PHASES
     from models.bundles.bundle import describe
     from models.bundles.seal import seal
@@ -160,8 +163,8 @@ def ct_prompts(config: Config) -> dict[str, tuple[str, ...]]:
 
 
 def _heads(corpus: Corpus) -> "Sequence[Path]":
-    from models.align.crossfit import train_heads
     from models.align.folds import FOLDS
+    from models.align.heads import train_heads
     from models.align.train import PHASES
 
     epochs = sum(phase.epochs for phase in PHASES)

@@ -13,9 +13,9 @@ PANEL = "Train"
 Data = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of the training sets.")]
 Work = Annotated[Path, typer.Option(help="Where features and heads are kept, so that work goes on.")]
 Processes = Annotated[int, typer.Option(min=1, help="Processes, one core each.")]
-RoundedFeatures = Annotated[
+Bf16 = Annotated[
     bool,
-    typer.Option("--bf16", help="Compute features in bfloat16, where the processor has it: half the time."),
+    typer.Option("--bf16", help="Compute in bfloat16, where the processor has it."),
 ]
 
 commands = typer.Typer()
@@ -111,9 +111,7 @@ def train(
         bool,
         typer.Option("--any-way-up", help="Turn and mirror images all ways; they come upright otherwise."),
     ] = False,
-    bf16: Annotated[
-        bool, typer.Option("--bf16", help="Compute in bfloat16, where the processor has it.")
-    ] = False,
+    bf16: Bf16 = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     work: Annotated[
         Path | None, typer.Option(file_okay=False, help="Where nnU-Net works; OUT/work by default.")
@@ -149,7 +147,7 @@ def align(
     data: Data,
     work: Work = Path(".cache/lite"),
     processes: Processes = 2,
-    bf16: RoundedFeatures = False,
+    bf16: Bf16 = False,
     bundle: Annotated[
         Path | None, typer.Option(file_okay=False, help="Bundle that gets the head; `lite` by default.")
     ] = None,
@@ -167,7 +165,7 @@ def crossfit(
     data: Data,
     work: Work = Path(".cache/lite"),
     processes: Processes = 2,
-    bf16: RoundedFeatures = False,
+    bf16: Bf16 = False,
     heads: Annotated[
         Path | None,
         typer.Option(

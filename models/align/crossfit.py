@@ -1,33 +1,27 @@
 """The five-fold cross-fit: every image is scored by a head that never saw it, nor its patient.
 
-One head per fold is trained on the other four and on the images that belong to no fold. The head without
-fold 5 is the one that ships in ``lite``.
+Which heads these are says :mod:`models.align.heads`; the one without fold 5 ships in ``lite``.
 """
 
 import hashlib
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from models.align.chest_ct import SETS as CT_SETS
 from models.align.chest_ct import bound_of, held_out_ct, set_of
 from models.align.concepts import nothing_held_out, vocabulary
 from models.align.corpus import brain_without_tumour
-from models.align.features import Features
-from models.align.folds import FOLDS, SETS, SHIPPED_WITHOUT, committed, patient_of
+from models.align.folds import FOLDS, SETS, committed, patient_of
+from models.align.heads import method_with
 from models.align.results import kept, key, scored_from_json, scored_to_json, words_from_json
-from models.align.train import PHASES, Recipe, train
 from models.baselines.truth_boxes import TruthBoxes
-from models.bundles.bundle import Bundle, load_bundle, verify
 from models.contracts import Image
-from models.encoders.lite import AlignmentHead, LiteEncoder
 from models.evaluation.baseline import AskBaseline
 from models.evaluation.dataset import Dataset, open_dataset, read_image, read_mask
 from models.evaluation.run import Prompts, Scored, evaluate
@@ -47,88 +41,6 @@ IN_THE_RIGHT_ORGAN = {
 }
 WORDS_PER_FOLD = 10
 """Images of a set and fold that are asked in many wordings; each wording is a whole path."""
-
-
-def head_path(folder: Path, phases: Sequence[Recipe], without: int) -> Path:
-    """Return where the head that went through some phases without a fold is kept."""
-    digest = hashlib.sha256(repr([sorted(asdict(recipe).items()) for recipe in phases]).encode()).hexdigest()[
-        :12
-    ]
-    return folder / f"head_{digest}_without_{without}.safetensors"
-
-
-def train_head(
-    features: Callable[[], Sequence[Features]],
-    without: int,
-    folder: Path,
-    progress: Callable[[int, float], None],
-) -> Path:
-    """Train on everything but fold ``without``, phase by phase, and return the file of the finished head.
-
-    What an earlier run finished is read, not trained again, and ``features`` of the corpus are asked for only
-    where the head is not there yet. ``progress`` is told epochs over all phases.
-    """
-    path = head_path(folder, PHASES, without)
-    if path.exists():
-        return path
-    encoder = _encoder(load_bundle("lite"))
-    used = [item for item in features() if item.fold != without]
-    head, done = None, 0
-    for number, recipe in enumerate(PHASES, start=1):
-        path = head_path(folder, PHASES[:number], without)
-        if not path.exists():
-            head = train(used, encoder.text_tower, recipe, _after(done, progress), head)
-            _write(head, path)
-        head = read_head(path)
-        done += recipe.epochs
-    return path
-
-
-def head_without(
-    features: Callable[[], Sequence[Features]],
-    fold: int,
-    folder: Path,
-    progress: Callable[[int, float], None],
-) -> Path:
-    """Return the head that never saw a fold: for fold 5 the shipped one, which `textseg align` trained.
-
-    Whoever changes a recipe trains the shipped head first.
-    """
-    if fold == SHIPPED_WITHOUT:
-        return verify("lite")["alignment-head"]
-    return train_head(features, fold, folder, progress)
-
-
-def _encoder(bundle: Bundle) -> LiteEncoder:
-    if not isinstance(bundle.encoder, LiteEncoder):
-        raise TypeError("the lite bundle brings another encoder")
-    return bundle.encoder
-
-
-def _after(done: int, progress: Callable[[int, float], None]) -> Callable[[int, float], None]:
-    return lambda epoch, loss: progress(done + epoch, loss)
-
-
-def _write(head: AlignmentHead, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".partial")
-    # In half precision: small enough for a repository, and what is judged is what is kept.
-    save_file({name: value.half().contiguous() for name, value in head.state_dict().items()}, unfinished)
-    unfinished.rename(path)
-
-
-def read_head(path: Path) -> AlignmentHead:
-    """Read a head from its safetensors file."""
-    head = AlignmentHead()
-    head.load_state_dict(load_file(path))
-    return head
-
-
-def method_with(head: Path) -> Method:
-    """Return the method of the lite bundle with another head."""
-    bundle = load_bundle("lite")
-    encoder = _encoder(bundle)
-    return Method(replace(bundle, encoder=LiteEncoder(encoder.tower, encoder.text_tower, read_head(head))))
 
 
 def held_out(data: Path, origin: str, fold: int) -> Dataset:
@@ -236,13 +148,6 @@ def _reader(images: Mapping[str, Path]) -> Callable[[str], Image]:
 
 def _always(method: Method) -> Callable[[str], Method]:
     return lambda _: method
-
-
-def train_heads(
-    features: Callable[[], Sequence[Features]], folder: Path, progress: Callable[[int, int, float], None]
-) -> list[Path]:
-    """Return one head per fold, trained where it is not there yet; ``progress`` is told fold, epoch, loss."""
-    return [head_without(features, fold, folder, partial(progress, fold)) for fold in range(1, FOLDS + 1)]
 
 
 def kept_scores(

@@ -11,8 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from models.align.crossfit import chosen, held_out, method_with, other_folds
+from models.align.crossfit import chosen, held_out, other_folds
 from models.align.folds import FOLDS, SETS, SHIPPED_WITHOUT, patient_of
+from models.align.heads import method_with
 from models.bundles.bundle import Bundle
 from models.errors import Code, ConfigError
 from models.evaluation.grid import SCORES, Line, line

@@ -190,7 +190,8 @@ def assemble(items: Sequence[Features], sentences: Sentences, recipe: Recipe, rn
                 located[i, k] = False
                 shown[i, k] = True
     rows = [torch.stack([sentences.draw(c, rng, recipe.text_noise) for c in chosen]) for chosen in texts]
-    pyramid = torch.stack([item.pyramid for item in items]).float()
+    # Channels last from the start: the convolutions want it so, and turning a batch costs as much as they do.
+    pyramid = torch.stack([item.pyramid.permute(1, 2, 0) for item in items]).permute(0, 3, 1, 2).float()
     return Batch(pyramid, torch.stack(rows), target, located, shown, inside, texts)
 
 
@@ -270,8 +271,9 @@ def train(
     recipe: Recipe,
     progress: Callable[[int, float], None],
     initial: AlignmentHead | None = None,
+    bf16: bool = False,
 ) -> AlignmentHead:
-    """Train one head, from ``initial`` where it is given.
+    """Train one head, from ``initial`` where it is given; with ``bf16`` convolutions compute in bfloat16.
 
     ``encode`` is the frozen text tower; ``progress`` is told each epoch and its mean loss. The result depends
     on features, recipe, ``initial`` and nothing else on one machine with one number of threads.
@@ -295,7 +297,8 @@ def train(
         for start in range(0, len(order) - recipe.batch + 1, recipe.batch):
             batch = assemble(order[start : start + recipe.batch], sentences, recipe, rng)
             gain = 1.0 + recipe.channel_noise * torch.randn(*batch.pyramid.shape[:2], 1, 1)
-            tokens = head.unit_tokens(head.bottleneck(batch.pyramid * gain))
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                tokens = head.unit_tokens(head.bottleneck(batch.pyramid * gain)).float()
             text = head.text(batch.sentences.flatten(0, 1)).unflatten(0, batch.sentences.shape[:2])
             logits = head.logits(tokens, text)
             loss = _dense(logits, batch, recipe.crowd) + 0.5 * _present(logits, batch, recipe.best_tokens)

@@ -15,14 +15,13 @@ from models.align.crossfit import (
     CONCEPT,
     chosen,
     dealt,
-    head_without,
     held_out,
-    method_with,
     other_folds,
     without_target,
 )
 from models.align.features import Features
 from models.align.folds import FOLDS
+from models.align.heads import Heads, head_without, method_with
 from models.align.results import kept, scored_from_json, scored_to_json
 from models.ensemble.export import Purpose, export
 from models.ensemble.plan import LADDER, Size
@@ -74,7 +73,7 @@ class Plan:
 
     data: Path
     work: Path
-    heads: Path
+    heads: Heads
     seconds: float
     prompts: Mapping[str, Prompts]
     folds: tuple[int, ...] = tuple(range(1, FOLDS + 1))

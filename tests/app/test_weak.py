@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 import models.align.weak
 from app.cli import app
+from models.align.heads import Heads
 from models.align.weak import BOUND, ENSEMBLE, ROWS, UNLABELLED, ZERO_SHOT
 from models.evaluation.run import Row, Scored, StageScores
 
@@ -87,11 +88,12 @@ def test_trainings_on_fewer_labels_or_minutes_are_kept_apart_and_heads_are_share
     first, second, third = compared
     assert (first.unlabelled, second.seconds, third.each) == (9, 120.0, 3)
     assert len({plan.work for plan in compared}) == 3
-    assert {plan.heads for plan in compared} == {tmp_path / "heads"}
+    assert {plan.heads for plan in compared} == {Heads(tmp_path / "heads")}
 
 
 def test_heads_of_rounded_features_are_kept_apart_unless_a_folder_is_given(compared, tmp_path):
     run = ["crossfit", str(tmp_path), "--weak-supervision", "--work", str(tmp_path), "--bf16"]
     assert CliRunner().invoke(app, run).exit_code == 0
     assert CliRunner().invoke(app, [*run, "--heads", str(tmp_path / "kept")]).exit_code == 0
-    assert [plan.heads for plan in compared] == [tmp_path / "heads-bf16", tmp_path / "kept"]
+    folders = (tmp_path / "heads-bf16", tmp_path / "kept")
+    assert [plan.heads for plan in compared] == [Heads(folder, bf16=True) for folder in folders]

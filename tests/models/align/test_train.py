@@ -42,10 +42,10 @@ def image(seed: int, shown: bool) -> Features:
 RECIPE = Recipe(epochs=4, batch=4, draws=(("chest_xray", 16),))
 
 
-@pytest.fixture(scope="module")
-def head() -> AlignmentHead:
+@pytest.fixture(scope="module", params=[False, True], ids=["float32", "bfloat16"])
+def head(request: pytest.FixtureRequest) -> AlignmentHead:
     features = [image(seed, shown=seed % 4 > 0) for seed in range(16)]
-    return train(features, encode, RECIPE, lambda epoch, loss: None)
+    return train(features, encode, RECIPE, lambda epoch, loss: None, bf16=request.param)
 
 
 def test_the_word_is_found_where_it_is_meant(head: AlignmentHead) -> None:
