@@ -170,7 +170,7 @@ def crossfit(
         Path | None,
         typer.Option(
             file_okay=False,
-            help="Folder of the heads: one that is there is not trained. models/align/heads has some.",
+            help="Folder of heads: what is there is not trained. models/align/trained has folds 1 to 4.",
         ),
     ] = None,
     side_by_side: Annotated[

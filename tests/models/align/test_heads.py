@@ -9,7 +9,7 @@ import torch
 
 import models.align.heads
 from models.align.features import Features
-from models.align.folds import SHIPPED_WITHOUT
+from models.align.folds import FOLDS, SHIPPED_WITHOUT
 from models.align.heads import Heads, head_path, head_without, read_head, train_head
 from models.align.train import PHASES
 from models.bundles.bundle import verify
@@ -60,6 +60,13 @@ def test_another_recipe_or_fold_is_another_file(tmp_path: Path) -> None:
     other = (*PHASES[:-1], replace(PHASES[-1], seed=7))
     paths = {head_path(tmp_path, phases, fold) for phases in (PHASES, other) for fold in (1, 2)}
     assert len(paths) == 4
+
+
+def test_the_repository_brings_the_heads_that_its_recipe_trains() -> None:
+    folder = Path(models.align.heads.__file__).parent / "trained"
+    expected = {head_path(folder, PHASES, fold) for fold in range(1, FOLDS + 1) if fold != SHIPPED_WITHOUT}
+    assert set(folder.glob("*.safetensors")) == expected
+    assert all(float(read_head(path).scale) > 0 for path in expected)
 
 
 def test_the_shipped_head_is_the_one_without_its_fold(tmp_path: Path) -> None:
