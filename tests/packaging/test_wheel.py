@@ -28,7 +28,7 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 @pytest.mark.slow
-def test_every_file_of_the_rooms_is_in_the_wheel(contents):
+def test_every_file_of_the_rooms_but_the_heads_of_other_folds_is_in_the_wheel(contents):
     files = {
         path.relative_to(ROOT).as_posix()
         for room in ROOMS
@@ -36,7 +36,9 @@ def test_every_file_of_the_rooms_is_in_the_wheel(contents):
         if path.is_file() and "__pycache__" not in path.parts
     }
 
-    assert sorted(files - contents) == []
+    heads = {name for name in files if name.startswith("models/align/trained/")}
+    assert heads
+    assert files - contents == heads
 
 
 @pytest.mark.slow
