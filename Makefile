@@ -59,7 +59,7 @@ test-all: setup ## lint, every test with real peers and faults, the time of each
 	part() {
 		local start=$$SECONDS name=$$1
 		shift
-		timeout --kill-after=30 $(LONGEST_PART) "$$@" && verdict=passed || { verdict=FAILED; failed=1; }
+		timeout --foreground --kill-after=30 $(LONGEST_PART) "$$@" && verdict=passed || { verdict=FAILED; failed=1; }
 		times+="$$(printf '%-8s %-7s %5d s' "$$name" "$$verdict" $$((SECONDS - start)))"$$'\n'
 	}
 	times=""

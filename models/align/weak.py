@@ -20,7 +20,6 @@ from models.align.crossfit import (
     without_target,
 )
 from models.align.features import Features
-from models.align.folds import FOLDS
 from models.align.heads import Heads, head_without, method_with
 from models.align.results import kept, scored_from_json, scored_to_json
 from models.ensemble.export import Purpose, export
@@ -76,10 +75,10 @@ class Plan:
     heads: Heads
     seconds: float
     prompts: Mapping[str, Prompts]
-    folds: tuple[int, ...] = tuple(range(1, FOLDS + 1))
+    folds: tuple[int, ...]
+    sets: tuple[str, ...]
     each: int | None = None
     unlabelled: int | None = None
-    sets: tuple[str, ...] = tuple(UNLABELLED)
 
 
 def compare(
