@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from app.config import Config
+from app.progress import counted, of_training
 from models.align.folds import SHIPPED_WITHOUT
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ CT_TASK = "ct-lungs"
 
 @dataclass(frozen=True)
 class Corpus:
-    """Where the training sets lie, where features and heads are kept, and whether in bfloat16."""
+    """Where the training sets lie, where features and heads are kept, and whether in bfloat16.
+
+    With ``bf16`` tower and convolutions compute in bfloat16 where the processor has it: in about half the
+    time, with features that are off by a twentieth, less than the noise that training adds to them.
+    """
 
     data: Path
     work: Path
@@ -46,7 +51,7 @@ class Corpus:
         """Return where heads are kept: those trained with rounding apart, unless a folder is given."""
         from models.align.heads import Heads
 
-        return Heads(self.kept_heads or self.work / f"heads{self._suffix}", self.bf16)
+        return Heads(self.kept_heads or self.work / f"heads{self._suffix}", self._rounded)
 
     def features(self, told: Callable[[int, int], None]) -> "list[Features]":
         """Return the features of the whole corpus; those that are not there yet are computed first.
@@ -62,12 +67,18 @@ class Corpus:
         samples = list(read(self.data))
         folder = self.work / f"features{self._suffix}"
         state = torch.load(verify("lite")["segmenter"], map_location="cpu", weights_only=True)
-        extract(samples, state, folder, self.processes, self.bf16, told)
+        extract(samples, state, folder, self.processes, self._rounded, told)
         return list(load(samples, folder))
 
     @property
+    def _rounded(self) -> bool:
+        from models.ensemble.network import computes_bfloat16
+
+        return self.bf16 and computes_bfloat16("cpu")
+
+    @property
     def _suffix(self) -> str:
-        return "-bf16" if self.bf16 else ""
+        return "-bf16" if self._rounded else ""
 
 
 def align(corpus: Corpus, bundle: Path) -> int:
@@ -78,7 +89,7 @@ def align(corpus: Corpus, bundle: Path) -> int:
     from models.bundles.seal import seal
 
     name = describe(bundle)["files"]["alignment-head"]["path"]
-    with _progress() as progress:
+    with of_training() as progress:
         bar = progress.add_task("alignment head", total=sum(phase.epochs for phase in PHASES), loss="")
         path = train_head(
             partial(corpus.features, _bar_of_features(progress)),
@@ -126,8 +137,7 @@ def side_by_side(config: Config, corpus: Corpus, each: int, report: Path | None)
     from models.evaluation.report import write
 
     heads = _heads(corpus)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with counted() as progress:
         bar = progress.add_task("side by side", total=None)
         lines, images = compare(
             Plan(corpus.data, corpus.work / "side-by-side", each, task_prompts(config)),
@@ -168,7 +178,7 @@ def _heads(corpus: Corpus) -> "Sequence[Path]":
     from models.align.train import PHASES
 
     epochs = sum(phase.epochs for phase in PHASES)
-    with _progress() as progress:
+    with of_training() as progress:
         bar = progress.add_task("alignment heads", total=epochs * FOLDS, loss="")
         return train_heads(
             cache(partial(corpus.features, _bar_of_features(progress))),
@@ -201,16 +211,6 @@ def _heading(origin: str, prompts: tuple[str, ...]) -> "Heading":
         seed=0,
         nsd_tolerance_px=TOLERANCE_PX,
         settings=settings.record(),
-    )
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[loss]}"),
-        console=Console(stderr=True),
     )
 
 

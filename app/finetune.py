@@ -1,16 +1,15 @@
 """``textseg finetune``: fine-tune a bundle's encoder on pairs of image and caption, or compare the losses."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from app.config import Config
+from app.progress import of_training
 
 if TYPE_CHECKING:
     from models.bundles.bundle import Bundle
@@ -108,7 +107,7 @@ def _train(
     from models.finetune.train import RECIPE, fine_tune
 
     model = trainable(encoder, request.work, request.freeze)
-    with _shown() as progress:
+    with of_training() as progress:
         listener = _listener(progress, recipe.loss)
         outcome = fine_tune(model, captions, recipe, request.out, listener, request.resume)
     source = folder_of(request.bundle or config.models.bundle, config.models.directory)
@@ -128,7 +127,7 @@ def _compare(request: Request, bundle: "Bundle", captions: "Captions", recipe: "
     # The lite bundle's own projections were trained on concepts: every seed draws new ones.
     encoder = bundle.encoder
     fresh = isinstance(encoder, LiteEncoder)
-    with _shown() as progress:
+    with of_training() as progress:
         rows = compare(
             lambda seed: trainable(encoder, request.work, request.freeze, seed if fresh else None),
             captions,
@@ -155,19 +154,6 @@ def _compare(request: Request, bundle: "Bundle", captions: "Captions", recipe: "
     console.print(_comparison_table(rows, captions))
     console.print(f"tables: {request.out / COMPARISON}.md, {request.out / COMPARISON}.json")
     return 0
-
-
-@contextmanager
-def _shown() -> Iterator[Progress]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[loss]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield progress
 
 
 def _listener(progress: Progress, name: str) -> "Listener":

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 
 from app.config import Config
 from app.evaluation_request import Request, support_of
+from app.progress import counted
 from models.errors import Code, ConfigError
 from models.evaluation.ablation import ABLATIONS, ROLES
 from models.evaluation.dataset import Dataset
@@ -139,9 +140,8 @@ def _bundles(request: Request, config: Config) -> Callable[[str], "Bundle"]:
 
 
 def _run(variants: Sequence[Variant], bench: Bench, label: str) -> list[Result]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     found = []
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with counted() as progress:
         for variant in variants:
             shown = progress.add_task(f"{label}: {variant.label}", total=len(bench.dataset.items))
             found.append(run_variant(variant, bench, partial(_advance, progress, shown)))

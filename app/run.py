@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.config import Config
+from app.progress import counted
 from app.run_report import Entry, Report, outcome_entry, planned_entry
 from app.stack_limit import raise_stack_limit
 from models.errors import Code, ConfigError, InputError
@@ -125,8 +125,7 @@ def _context(selected: Sequence[PlannedRun], config: Config) -> "RunContext":
 @contextmanager
 def _progress(console: Console) -> Iterator[Advance]:
     """Show one progress bar per run; yields a function that returns a run's progress callback."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with counted(console, transient=True) as progress:
 
         def advance(run: PlannedRun) -> Callable[[int, int], None]:
             name = f"{run.task.name}: {run.series.modality} {run.series.text('SeriesNumber')}"

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from app.config import Config
+from app.progress import counted
 from models.errors import Code, ConfigError
 from models.evaluation.dataset import Dataset
 from models.evaluation.layouts.known import open_layout
@@ -158,8 +158,7 @@ def _run(
         done.extend(found)
         Search(judge.judged_by, tuple(judge.images), tuple(done)).write(request.out, facts)
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with counted() as progress:
         bar = progress.add_task("images segmented", total=None)
         found = judge.search(
             candidates=drawn(method.settings.salip, SPACE, request.count, request.seed),

@@ -6,17 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from app.config import Config
 from app.method_choice import only_target
+from app.progress import of_training
 from models.errors import Code, ConfigError
 
 if TYPE_CHECKING:
@@ -67,22 +60,24 @@ def train(request: Request, config: Config) -> int:
         STORAGE-FULL: nothing is lost, the same command goes on.
     """
     from models.ensemble.export import Purpose, export
+    from models.ensemble.network import computes_bfloat16
     from models.ensemble.train import prepare
     from models.ensemble.train import train as run
 
     target = only_target(config.task(request.task), "an ensemble has one")
     recipe = recipe_of(request)
+    recipe = replace(recipe, bf16=recipe.bf16 and computes_bfloat16(config.models.device))
     labelled = _labelled(request)
     work = request.work or request.out / "work"
     console = Console(stderr=True)
     seconds = None if request.budget is None else request.budget * 60.0
     with console.status(f"nnU-Net plans and prepares {len(labelled)} images"):
-        size, recipe = prepare(labelled, work, recipe, None, seconds)
+        size, recipe = prepare(labelled, work, recipe, None, seconds, config.models.device)
     console.print(
         f"{recipe.cycles.epochs} epochs of {recipe.iterations} batches in {recipe.cycles.cycles} cycles, "
         f"images of {size.side} pixels; {recipe.cycles.cycles * recipe.cycles.keep} members"
     )
-    with _progress(console) as progress:
+    with of_training(console) as progress:
         bar = progress.add_task("training", total=recipe.cycles.epochs, loss="")
 
         def report(epoch: int, loss: float, dice: float) -> None:
@@ -144,15 +139,3 @@ def _source(request: Request) -> tuple[str | None, dict[str, Any]]:
     settings = record["settings"]
     source = {**{key: record[key] for key in named}, "mode": settings["mode"]}
     return settings["method"], {**source, "least_confidence": request.least_confidence}
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[loss]}"),
-        console=console,
-    )

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from app.align import Corpus, task_prompts
 from app.config import Config
+from app.progress import counted
 
 if TYPE_CHECKING:
     from models.align.weak import Plan
@@ -58,9 +58,9 @@ def weak_supervision(request: Request, config: Config) -> int:
         sets=request.sets or tuple(UNLABELLED),
         each=request.each,
         unlabelled=request.unlabelled,
+        device=config.models.device,
     )
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with counted() as progress:
         bar = progress.add_task("weak supervision", total=None)
 
         def told(what: str, done: int, total: int) -> None:

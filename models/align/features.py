@@ -21,7 +21,6 @@ from torch import Tensor
 from models.align.sample import Mask, Sample
 from models.contracts import Image
 from models.encoders.tinyvit import SIDE, TOKEN_SIDE, TinyVitTower, placement_of, scaled_size
-from models.ensemble.network import computes_bfloat16
 
 FRAMED: dict[str, int] = {"breast_ultrasound": 3, "brain_mr": 4, "brain_mr_volume": 1}
 """Seeded variants that show most of the image, by set: only the small sets with lesions get any."""
@@ -173,11 +172,8 @@ def extract(
 ) -> None:
     """Compute and store what is missing under ``folder``. ``state`` is the LiteMedSAM checkpoint.
 
-    Resumable; ``told`` hears how many of how many are done. With ``bf16`` the tower computes in bfloat16
-    where the processor has it: in half the time, with features that are off by a twentieth, less than the
-    noise that training adds to them.
+    Resumable; ``told`` hears how many of how many are done. With ``bf16`` the tower computes in bfloat16.
     """
-    bf16 = bf16 and computes_bfloat16("cpu")
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(s, v) for s in samples for v in variants(s.origin)]
     missing = [(s, v) for s, v in wanted if not _path(folder, s, v).exists()]

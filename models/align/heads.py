@@ -13,7 +13,6 @@ from models.align.folds import FOLDS, SHIPPED_WITHOUT
 from models.align.train import PHASES, Recipe, train
 from models.bundles.bundle import Bundle, load_bundle, verify
 from models.encoders.lite import AlignmentHead, LiteEncoder
-from models.ensemble.network import computes_bfloat16
 from models.method import Method
 
 
@@ -49,12 +48,11 @@ def train_head(
         return path
     encoder = _encoder(load_bundle("lite"))
     used = [item for item in features() if item.fold != without]
-    bf16 = heads.bf16 and computes_bfloat16("cpu")
     head, done = None, 0
     for number, recipe in enumerate(PHASES, start=1):
         path = head_path(heads.folder, PHASES[:number], without)
         if not path.exists():
-            head = train(used, encoder.text_tower, recipe, _after(done, progress), head, bf16)
+            head = train(used, encoder.text_tower, recipe, _after(done, progress), head, heads.bf16)
             _write(head, path)
         head = read_head(path)
         done += recipe.epochs
@@ -101,11 +99,12 @@ def read_head(path: Path) -> AlignmentHead:
     return head
 
 
-def method_with(head: Path) -> Method:
-    """Return the method of the lite bundle with another head."""
-    bundle = load_bundle("lite")
+def method_with(head: Path, device: str = "cpu") -> Method:
+    """Return the method of the lite bundle with another head, on a device as torch names it."""
+    bundle = load_bundle("lite", device=device)
     encoder = _encoder(bundle)
-    return Method(replace(bundle, encoder=LiteEncoder(encoder.tower, encoder.text_tower, read_head(head))))
+    other = LiteEncoder(encoder.tower, encoder.text_tower, read_head(head).to(device))
+    return Method(replace(bundle, encoder=other))
 
 
 def train_heads(

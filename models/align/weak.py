@@ -23,6 +23,7 @@ from models.align.features import Features
 from models.align.heads import Heads, head_without, method_with
 from models.align.results import kept, scored_from_json, scored_to_json
 from models.ensemble.export import Purpose, export
+from models.ensemble.network import computes_bfloat16
 from models.ensemble.plan import LADDER, Size
 from models.ensemble.pseudo_set import begin, believed, label
 from models.ensemble.recipe import Recipe
@@ -42,8 +43,8 @@ UNLABELLED = {
 """Where images of a set's kind lie that have no mask."""
 
 LEAST_CONFIDENCE = 0.7
-SMALL = LADDER[2]
-"""The plan of the shipped ensembles."""
+SMALL = LADDER[3]
+"""The plan of the shipped brain ensemble."""
 
 AROUND = 0.5
 CYCLES = Cycles(60, 3, 2)
@@ -64,7 +65,8 @@ Told = Callable[[str, int, int], None]
 class Plan:
     """What is compared: ``seconds`` for each training, ``prompts`` by set, ``folds`` from 1, on ``sets``.
 
-    ``work`` keeps what is finished of one plan, ``heads`` the heads of any.
+    ``work`` keeps what is finished of one plan, ``heads`` the heads of any; ``device``, as torch names it,
+    computes.
 
     ``each`` images with a target per set and fold are judged, and of each set's images without masks
     ``unlabelled`` are labelled in every fold; None: all.
@@ -79,6 +81,7 @@ class Plan:
     sets: tuple[str, ...]
     each: int | None = None
     unlabelled: int | None = None
+    device: str = "cpu"
 
 
 def compare(
@@ -104,7 +107,7 @@ def _without(plan: Plan, fold: int, features: Callable[[], Sequence[Features]], 
     def report(epoch: int, _: float) -> None:
         told(f"head without fold {fold}", epoch, 0)
 
-    return method_with(head_without(features, fold, plan.heads, report))
+    return method_with(head_without(features, fold, plan.heads, report), plan.device)
 
 
 def _rows(
@@ -113,26 +116,14 @@ def _rows(
     yield ZERO_SHOT, None
     labels = _pseudo(plan, origin, method, place / "pseudo", told)
     purpose = Purpose(CONCEPT[origin], plan.prompts[origin], "pseudo", method.settings.method, {"fold": fold})
-    residual = _trained(
-        labels, place / "residual", replace(SMALL, residual=True), ONE_CYCLE, purpose, plan.seconds, told
-    )
-    yield RESIDUAL, residual
-    ensemble = _trained(labels, place / "ensemble", SMALL, CYCLES, purpose, plan.seconds, told)
+    residual = replace(SMALL, residual=True)
+    yield RESIDUAL, _trained(plan, labels, place / "residual", residual, ONE_CYCLE, purpose, told)
+    ensemble = _trained(plan, labels, place / "ensemble", SMALL, CYCLES, purpose, told)
     yield SINGLE, replace(ensemble, members=ensemble.members[-1:])
     yield ENSEMBLE, ensemble
-    truth = replace(purpose, labels="truth", method=None)
-    yield (
-        BOUND,
-        _trained(
-            read_labelled(other_folds(plan.data, origin, fold).items),
-            place / "truth",
-            SMALL,
-            CYCLES,
-            truth,
-            plan.seconds,
-            told,
-        ),
-    )
+    truth = read_labelled(other_folds(plan.data, origin, fold).items)
+    by_hand = replace(purpose, labels="truth", method=None)
+    yield BOUND, _trained(plan, truth, place / "truth", SMALL, CYCLES, by_hand, told)
 
 
 def _pseudo(plan: Plan, origin: str, method: Method, folder: Path, told: Told) -> Sequence[Labelled]:
@@ -149,24 +140,25 @@ def _pseudo(plan: Plan, origin: str, method: Method, folder: Path, told: Told) -
 
 
 def _trained(
+    plan: Plan,
     labelled: Sequence[Labelled],
     folder: Path,
     size: Size,
     cycles: Cycles,
     purpose: Purpose,
-    seconds: float,
     told: Told,
 ) -> EnsembleRecord:
-    """Train in ``seconds`` what is not there yet."""
+    """Train in ``plan.seconds`` what is not there yet."""
     if not (folder / DESCRIPTION).is_file():
-        asked = Recipe(cycles, around=AROUND, upright=True, bf16=True)
-        size, recipe = prepare(labelled, folder / "work", asked, size, seconds)
+        bf16 = computes_bfloat16(plan.device)
+        asked = Recipe(cycles, around=AROUND, upright=True, bf16=bf16)
+        size, recipe = prepare(labelled, folder / "work", asked, size, plan.seconds, plan.device)
 
         def report(epoch: int, *_: float) -> None:
             told(f"{folder.parent.name}: {folder.name}", epoch, cycles.epochs)
 
-        done = train(folder / "work", size, recipe, "cpu", report)
-        export(done, labelled, purpose, folder, "cpu")
+        done = train(folder / "work", size, recipe, plan.device, report)
+        export(done, labelled, purpose, folder, plan.device)
     return read_record(folder)
 
 

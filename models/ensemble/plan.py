@@ -97,28 +97,30 @@ def network_of(plans: Mapping[str, Any], deep_supervision: bool = False) -> nn.M
     return network
 
 
-def seconds_per_step(plans: Mapping[str, Any], bf16: bool, steps: int = 2) -> float:
-    """Return how long one forward and backward pass of a batch takes here, after one to warm up."""
+def seconds_per_step(plans: Mapping[str, Any], bf16: bool, device: str, steps: int = 2) -> float:
+    """Return how long one forward and backward pass of a batch takes on a device, after one to warm up."""
     configuration = plans["configurations"][CONFIGURATION]
-    network = network_of(plans, deep_supervision=True).train()
-    batch = torch.randn(configuration["batch_size"], 1, *configuration["patch_size"])
+    network = network_of(plans, deep_supervision=True).train().to(device)
+    batch = torch.randn(configuration["batch_size"], 1, *configuration["patch_size"], device=device)
     start = 0.0
     for step in range(steps + 1):
         if step == 1:
             start = time.perf_counter()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        with torch.autocast(batch.device.type, dtype=torch.bfloat16, enabled=bf16):
             outputs: Sequence[torch.Tensor] = network(batch)
         torch.stack([one.float().square().mean() for one in outputs]).sum().backward()
+        if batch.is_cuda:  # a graphics card answers before it has computed
+            torch.cuda.synchronize()
     return (time.perf_counter() - start) / steps
 
 
-def fit(plans: Mapping[str, Any], recipe: Recipe, seconds: float) -> Size:
+def fit(plans: Mapping[str, Any], recipe: Recipe, seconds: float, device: str) -> Size:
     """Return the largest size of :data:`LADDER` that sees :data:`LEAST_ITERATIONS` batches in ``seconds``.
 
     The smallest where none does: then the training takes what it gets.
     """
     for size in LADDER:
-        cost = seconds_per_step(sized(plans, size, recipe), recipe.bf16) * ALLOWANCE
+        cost = seconds_per_step(sized(plans, size, recipe), recipe.bf16, device) * ALLOWANCE
         if cost * LEAST_ITERATIONS <= seconds:
             return size
     return LADDER[-1]

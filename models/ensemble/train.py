@@ -37,6 +37,9 @@ PLANS = "nnUNetPlans"
 HELD_SHARE = 0.1
 """Of the patients, held back from training: for the curve, the temperature and the review threshold."""
 
+LEAST_MEASURED, MEASURED_SECONDS = 4, 3.0
+"""Batches and seconds, at least, by which the cost of one is told: a graphics card needs many to show it."""
+
 Progress = Callable[[int, float, float], None]
 """Told the number of epochs done, the training loss, and the Dice on the labels held back."""
 
@@ -53,12 +56,17 @@ class Trained:
 
 
 def prepare(
-    labelled: Sequence[Labelled], work: Path, recipe: Recipe, size: Size | None, seconds: float | None
+    labelled: Sequence[Labelled],
+    work: Path,
+    recipe: Recipe,
+    size: Size | None,
+    seconds: float | None,
+    device: str = "cpu",
 ) -> tuple[Size, Recipe]:
     """Write, plan and preprocess the data set below ``work``, once; return what is trained.
 
-    With ``seconds`` the plan (where ``size`` is None) and the iterations of an epoch are those that this
-    machine gets through in that time. Raises DatasetError (DATASET-INVALID, RUN-MISMATCH).
+    With ``seconds`` the plan (where ``size`` is None) and the iterations of an epoch are those that
+    ``device`` gets through in that time. Raises DatasetError (DATASET-INVALID, RUN-MISMATCH).
     """
     begun = work / "begun.json"
     asked = {
@@ -78,13 +86,13 @@ def prepare(
     with nnunet_environment(work, loaders=1), _quiet():
         first = size or DEFAULT
         plans = _planned(labelled, work, first, recipe)
-        size = fit(plans, recipe, seconds) if size is None and seconds is not None else first
+        size = fit(plans, recipe, seconds, device) if size is None and seconds is not None else first
         if size.side != first.side:
             plans = _planned(labelled, work, size, recipe)
         _preprocess(plans, size, recipe, work)
     if seconds is not None:
         with nnunet_environment(work), _quiet():
-            recipe = _filling(recipe, seconds)
+            recipe = _filling(recipe, seconds, device)
             _write_plans(work, sized(plans, size, recipe))
     work.mkdir(parents=True, exist_ok=True)
     replace_text(begun, json.dumps({"asked": asked, "size": asdict(size), "recipe": recipe.record()}))
@@ -166,18 +174,17 @@ def _preprocess(plans: dict[str, Any], size: Size, recipe: Recipe, work: Path) -
     preprocess_dataset(1, PLANS, (CONFIGURATION,), [1], verbose=False, show_progress_bar=False)
 
 
-def _filling(recipe: Recipe, seconds: float) -> Recipe:
-    """Return the recipe with epochs that fill ``seconds``, by what real batches take on this machine."""
-    trainer = _trainer("cpu")
+def _filling(recipe: Recipe, seconds: float, device: str) -> Recipe:
+    """Return the recipe with epochs that fill ``seconds``, by what real batches take on a device."""
+    trainer = _trainer(device)
     trainer.on_train_start()
     trainer.on_train_epoch_start()
-    warm, measured = 1, 4
-    start = 0.0
-    for step in range(warm + measured):
-        if step == warm:
-            start = time.perf_counter()
+    trainer.train_step(next(trainer.dataloader_train))  # the first one is slow
+    steps, start = 0, time.perf_counter()
+    while steps < LEAST_MEASURED or time.perf_counter() - start < MEASURED_SECONDS:
         trainer.train_step(next(trainer.dataloader_train))
-    each = (time.perf_counter() - start) / measured
+        steps += 1
+    each = (time.perf_counter() - start) / steps
     judged = max(1, len(trainer.dataloader_val.data_loader.indices) // trainer.batch_size)
     # A validation step is a forward pass and costs about a third of a training step.
     free = seconds / recipe.cycles.epochs / each - judged / 3

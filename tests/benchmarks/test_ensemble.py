@@ -120,18 +120,20 @@ def target_of(pixels: Tensor) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def trained(plans: dict[str, Any], slices: list[Tensor]) -> nn.Module:
-    network = network_of(plans).train()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = network_of(plans).train().to(device)
     optimiser = torch.optim.AdamW(network.parameters(), 3e-4)
     rng = np.random.default_rng(1)
     targets = [torch.from_numpy(target_of(one)).long() for one in slices]
     for _ in range(ITERATIONS):
         index, top, left = rng.integers(len(slices)), *rng.integers(0, 512 - 256, 2)
         crop = np.s_[top : top + 256, left : left + 256]
-        loss = F.cross_entropy(network(slices[index][None, :, *crop]), targets[index][None, *crop])
+        seen, wanted = slices[index][None, :, *crop], targets[index][None, *crop]
+        loss = F.cross_entropy(network(seen.to(device)), wanted.to(device))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    return network.eval()
+    return network.cpu().eval()
 
 
 @pytest.fixture(scope="module")
@@ -177,29 +179,33 @@ def ensemble(
 
 
 def ours(
-    network: nn.Module, members: Sequence[Path], slices: Sequence[Tensor], settings: InferenceSettings
+    network: nn.Module,
+    members: Sequence[Path],
+    slices: Sequence[Tensor],
+    settings: InferenceSettings,
+    device: str = "cpu",
 ) -> tuple[list[EnsemblePrediction], Cost]:
     given = [partial(load_file, path) for path in members]
-    predict(network, given[:1], slices[:1], settings)  # the first run of anything is slow
-    return measured(lambda: predict(network, given, slices, settings))
+    predict(network, given[:1], slices[:1], settings, device=device)  # the first run of anything is slow
+    return measured(lambda: predict(network, given, slices, settings, device=device))
 
 
 def where_something_was_found(
-    ensemble: CheckpointEnsemble, images: Sequence[Image]
+    ensemble: CheckpointEnsemble, images: Sequence[Image], device: str = "cpu"
 ) -> tuple[dict[int, Agreement], Cost]:
     """The product's own way, with a region on every :data:`SHOWN`-th image: their answers by number."""
     regions = [(0.0, 0.0, 512.0, 512.0) if index % SHOWN == 0 else None for index in range(len(images))]
     settings = EnsembleSettings(precision="bf16")
-    ensemble.predict(images[:1], settings)
-    answers, cost = measured(lambda: ensemble.predict(images, settings, regions))
+    ensemble.predict(images[:1], settings, device=device)
+    answers, cost = measured(lambda: ensemble.predict(images, settings, regions, device))
     return {index: agreed for index, (agreed, asked) in enumerate(answers) if asked}, cost
 
 
 def upstreams(
-    plans: dict[str, Any], members: Sequence[Path], slices: Sequence[Tensor]
+    plans: dict[str, Any], members: Sequence[Path], slices: Sequence[Tensor], device: str = "cpu"
 ) -> tuple[list[Tensor], Cost]:
     """Mean probability of one run of nnU-Net's predictor per member."""
-    upstream = Upstream(plans)
+    upstream = Upstream(plans, device=device)
 
     def runs() -> list[Tensor]:
         total = [torch.zeros(one.shape[1:]) for one in slices]
@@ -263,6 +269,29 @@ def test_an_ensemble_at_a_fifth_of_the_cost_of_nnunets_own_runs(
     assert agreement(list(some.values()), [fast[index].probability for index in some]) >= 0.9999
     assert min(ratios.values()) >= 1
     assert ratios["together"] >= 5
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no graphics card")
+def test_the_same_masks_on_a_graphics_card(
+    plans: dict[str, Any],
+    trained: nn.Module,
+    members: list[Path],
+    images: list[Image],
+    slices: list[Tensor],
+    ensemble: CheckpointEnsemble,
+) -> None:
+    theirs, cost = upstreams(plans, members, slices, "cuda")
+    expected = [one.numpy() for one in theirs]
+    rows, apart = {f"nnUNetPredictor, {MEMBERS} runs, half precision": cost}, {}
+    for name, settings in {"single precision": EXACT, "bf16": FAST}.items():
+        found, rows[name] = ours(trained, members, slices, settings, "cuda")
+        apart[name] = agreement(found, expected)
+    some, cost_some = where_something_was_found(ensemble, images, "cuda")
+    rows[f"bf16, {len(some)} slices non-empty"] = cost_some
+    show(f"{MEMBERS} members, {SLICES} slices of 512 x 512, {torch.cuda.get_device_name()}", rows)
+    for name, share in apart.items():
+        Console().print(f"share of pixels on which the masks agree, {name}: {share:.5f}")
+    assert min(apart.values()) >= 0.999
 
 
 def test_memory_does_not_grow_with_the_number_of_members(

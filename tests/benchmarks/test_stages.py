@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
+import torch
 from pydicom import dcmread
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +19,7 @@ from models.method import Method
 
 pytestmark = pytest.mark.slow
 REPEATS = 5
+CARD = torch.cuda.is_available()
 Result = TypeVar("Result")
 
 
@@ -29,8 +31,12 @@ def slice_of_the_abdomen() -> Image:
     return display(values, choose_window(values, "CT"))
 
 
-def test_seconds_per_stage_and_an_absent_target_costs_less() -> None:
-    method, image = Method(load_bundle("lite")), slice_of_the_abdomen()
+@pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not CARD, reason="no graphics card"))],
+)
+def test_seconds_per_stage_and_an_absent_target_costs_less(device: str) -> None:
+    method, image = Method(load_bundle("lite", device=device)), slice_of_the_abdomen()
     seconds: dict[str, list[float]] = {}
 
     def timed(stage: str, result: Result, since: float) -> Result:
@@ -42,7 +48,7 @@ def test_seconds_per_stage_and_an_absent_target_costs_less() -> None:
         own = image.copy()
         own[0, 0] = repeat  # other pixels: nothing is in the cache
         start = time.perf_counter()
-        timed("image tower", method.bundle.segmenter.embed(own), start)
+        timed("image tower", method.bundle.segmenter.embed(own).cpu(), start)
         start = time.perf_counter()
         saliency = timed("saliency, 4 members", method.saliency(own, text, repeat), start)
         start = time.perf_counter()
@@ -55,7 +61,9 @@ def test_seconds_per_stage_and_an_absent_target_costs_less() -> None:
         start = time.perf_counter()
         timed("absent target", method.saliency(own, absent, repeat), start)
     medians = {stage: statistics.median(values) for stage, values in seconds.items()}
-    table = Table("stage", "seconds, median", title=f"lite, one CT slice of 512 x 512, {REPEATS} times")
+    table = Table(
+        "stage", "seconds, median", title=f"lite on {device}, one CT slice of 512 x 512, {REPEATS} times"
+    )
     for stage, median in medians.items():
         table.add_row(stage, f"{median:.3f}")
     Console().print(table)

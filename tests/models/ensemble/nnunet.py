@@ -69,18 +69,20 @@ def member_of(plans: Mapping[str, Any], seed: int) -> dict[str, Tensor]:
 
 
 class Upstream:
-    """nnU-Net's predictor on the CPU with networks of one plan."""
+    """nnU-Net's predictor on a device with networks of one plan."""
 
-    def __init__(self, plans: Mapping[str, Any], *, mirror: bool = True, step: float = 0.5) -> None:
+    def __init__(
+        self, plans: Mapping[str, Any], *, mirror: bool = True, step: float = 0.5, device: str = "cpu"
+    ) -> None:
         self.predictor = nnUNetPredictor(
             tile_step_size=step,
             use_mirroring=mirror,
-            perform_everything_on_device=False,
-            device=torch.device("cpu"),
+            perform_everything_on_device=device != "cpu",
+            device=torch.device(device),
             allow_tqdm=False,
         )
         manager = PlansManager(dict(plans))
-        self.network = network_of(plans)
+        self.network = network_of(plans).to(device)
         self.predictor.manual_initialization(
             self.network, manager, manager.get_configuration("2d"), None, DATASET, "nnUNetTrainer", (0, 1)
         )
@@ -91,7 +93,10 @@ class Upstream:
         """Foreground probability (H, W) of each slice (C, H, W) by one run with these checkpoints."""
         self.predictor.list_of_parameters = [self._state(given) for given in parameters]
         return [
-            self.predictor.predict_logits_from_preprocessed_data(pixels[:, None]).float().softmax(0)[1, 0]
+            self.predictor.predict_logits_from_preprocessed_data(pixels[:, None])
+            .float()
+            .softmax(0)[1, 0]
+            .cpu()
             for pixels in slices
         ]
 

@@ -49,14 +49,14 @@ def test_a_smaller_plan_sees_a_whole_image_in_one_pass(size):
 def test_the_largest_plan_is_taken_that_sees_enough_batches(monkeypatch):
     cost = dict(zip(LADDER, (8.0, 4.0, 2.0, 1.0, 0.5), strict=True))
     sizes = iter(LADDER)
-    monkeypatch.setattr(plan, "seconds_per_step", lambda plans, bf16: cost[next(sizes)])
+    monkeypatch.setattr(plan, "seconds_per_step", lambda *_: cost[next(sizes)])
     enough = plan.LEAST_ITERATIONS * plan.ALLOWANCE
-    assert fit(PLANS, Recipe(), 2.5 * enough) == LADDER[2]
+    assert fit(PLANS, Recipe(), 2.5 * enough, "cpu") == LADDER[2]
 
 
 def test_the_smallest_plan_is_taken_where_none_sees_enough(monkeypatch):
-    monkeypatch.setattr(plan, "seconds_per_step", lambda plans, bf16: 1000.0)
-    assert fit(PLANS, Recipe(), 60.0) == LADDER[-1]
+    monkeypatch.setattr(plan, "seconds_per_step", lambda *_: 1000.0)
+    assert fit(PLANS, Recipe(), 60.0, "cpu") == LADDER[-1]
 
 
 def test_a_recipe_is_read_back_as_it_was_recorded():
