@@ -72,7 +72,7 @@ class Corpus:
 
     @property
     def _rounded(self) -> bool:
-        from models.ensemble.network import computes_bfloat16
+        from models.device import computes_bfloat16
 
         return self.bf16 and computes_bfloat16("cpu")
 

@@ -57,14 +57,15 @@ def train(request: Request, config: Config) -> int:
     DatasetError
         Nothing to learn from; the working folder was begun with other labels or options (RUN-MISMATCH).
     ModelError
-        STORAGE-FULL: nothing is lost, the same command goes on.
+        DEVICE-MISSING; STORAGE-FULL: nothing is lost, the same command goes on.
     """
+    from models.device import computes_bfloat16, require
     from models.ensemble.export import Purpose, export
-    from models.ensemble.network import computes_bfloat16
     from models.ensemble.train import prepare
     from models.ensemble.train import train as run
 
     target = only_target(config.task(request.task), "an ensemble has one")
+    require(config.models.device)
     recipe = recipe_of(request)
     recipe = replace(recipe, bf16=recipe.bf16 and computes_bfloat16(config.models.device))
     labelled = _labelled(request)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from models.bundles.bundle import Bundle
 from models.contracts import CalibratedEncoder, Image, ImageTokens, LayeredEncoder, VisualPrompt
-from models.ensemble.network import computes_bfloat16
+from models.device import computes_bfloat16
 from models.ensemble.record import EnsembleRecord
 from models.ensemble.vote import opened
 from models.errors import Code

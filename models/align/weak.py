@@ -22,8 +22,8 @@ from models.align.crossfit import (
 from models.align.features import Features
 from models.align.heads import Heads, head_without, method_with
 from models.align.results import kept, scored_from_json, scored_to_json
+from models.device import computes_bfloat16
 from models.ensemble.export import Purpose, export
-from models.ensemble.network import computes_bfloat16
 from models.ensemble.plan import LADDER, Size
 from models.ensemble.pseudo_set import begin, believed, label
 from models.ensemble.recipe import Recipe

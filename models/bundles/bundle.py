@@ -118,9 +118,11 @@ def verify(reference: str = "lite", models_dir: Path | None = None) -> dict[str,
 
 
 def load_bundle(reference: str = "lite", models_dir: Path | None = None, device: str = "cpu") -> Bundle:
-    """Open a bundle and verify every file by SHA-256. Raises ModelError."""
+    """Open a bundle on a device and verify every file by SHA-256. Raises ModelError."""
     from models.bundles.build import build  # all models: a list of bundles needs none
+    from models.device import require
 
+    require(device)
     folder = folder_of(reference, models_dir)
     description = describe(folder)
     paths = verify(reference, models_dir)

@@ -17,14 +17,6 @@ LoadMember = Callable[[], Mapping[str, Tensor]]
 """Reads the parameters of one member, by name."""
 
 
-def computes_bfloat16(device: str) -> bool:
-    """Tell whether a device, as torch names it, has instructions for bfloat16; without them it is slow."""
-    if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
-    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16"))
-
-
 class SingleImageNorm(nn.Module):
     """Instance normalisation that is a batch normalisation where there is one image.
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models.align.features import FRAMED, ZOOMED, extract, load, origin_of, variants, vary
 from models.align.sample import Sample
 from models.bundles.bundle import verify
-from models.ensemble.network import computes_bfloat16
+from models.device import computes_bfloat16
 
 ORIGIN = "breast_ultrasound"
 

@@ -2,12 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 import models.ensemble.vote
 from models.bundles.bundle import Bundle
 from models.ensemble.members import read_member, write_member
-from models.ensemble.network import computes_bfloat16
 from models.ensemble.vote import CheckpointEnsemble
 from models.errors import Code, ModelError
 from models.method import Method
@@ -121,14 +119,6 @@ def test_bfloat16_is_what_the_record_says_only_where_the_device_computes_it(
     monkeypatch.setattr("models.method.computes_bfloat16", lambda _: able)
     asked = method(record, precision="bf16")
     assert asked.settings.record()["ensemble"]["precision"] == recorded
-
-
-@pytest.mark.parametrize(
-    ("has", "able"), [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({}, False)]
-)
-def test_a_processor_computes_bfloat16_where_it_has_instructions_for_it(monkeypatch, has, able):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
-    assert computes_bfloat16("cpu") is able
 
 
 def test_off_means_off(record):
