@@ -10,8 +10,8 @@ def require(device: str) -> None:
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ModelError(
             Code.DEVICE_MISSING,
-            f"models.device is {device}, but PyTorch {torch.__version__} sees no graphics card; install NVIDIA's "
-            "driver and a CUDA build of PyTorch (docs/install.md), or set models.device: cpu",
+            f"models.device is {device}, but PyTorch {torch.__version__} sees no graphics card; install "
+            "NVIDIA's driver and a CUDA build of PyTorch (docs/install.md), or set models.device: cpu",
         )
 
 
