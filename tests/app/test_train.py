@@ -54,20 +54,34 @@ def invoke(*arguments):
     return CliRunner().invoke(app, [str(one) for one in ("train", *arguments)])
 
 
-def test_true_masks_and_the_budget_reach_the_training(data, tmp_path, monkeypatch):
-    asked = []
+@pytest.fixture
+def asked(monkeypatch):
+    """Return what a training is asked to prepare; there it ends."""
+    calls = []
 
-    def prepare(labelled, work, recipe, size, seconds):
-        asked.append((labelled, work, recipe, size, seconds))
+    def prepare(*given):
+        calls.append(given)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(models.ensemble.train, "prepare", prepare)
+    return calls
+
+
+def test_true_masks_the_budget_and_the_device_reach_the_training(data, tmp_path, asked):
     invoke("chest-lungs", "--data", data, "--labels", "truth", "--out", tmp_path / "out", "--budget", 2)
-    ((labelled, work, recipe, size, seconds),) = asked
+    ((labelled, work, recipe, size, seconds, device),) = asked
     assert [one.name for one in labelled] == ["0", "1", "2"]
-    assert (work, size, seconds) == (tmp_path / "out" / "work", None, 120.0)
+    assert (work, size, seconds, device) == (tmp_path / "out" / "work", None, 120.0, "cpu")
     assert recipe.cycles == Cycles(60, 3, 2)
     assert DEFAULT.side == 256
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_what_is_recorded_is_the_precision_that_computes(data, tmp_path, asked, monkeypatch, able):
+    monkeypatch.setattr("models.device.computes_bfloat16", lambda _: able)
+    invoke("chest-lungs", "--data", data, "--labels", "truth", "--out", tmp_path / "out", "--bf16")
+    ((_, _, recipe, *_),) = asked
+    assert recipe.bf16 is able
 
 
 @pytest.mark.parametrize(

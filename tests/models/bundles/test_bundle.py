@@ -73,6 +73,7 @@ def test_a_damaged_description_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_bundle_knows_the_device_that_its_models_were_put_on(monkeypatch):
     asked = []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("models.bundles.build.build", lambda *given: asked.append(given[2]) or (None, None))
     assert load_bundle("lite", device="cuda").device == "cuda"
     assert asked == ["cuda"]
